@@ -1,0 +1,40 @@
+/**
+ * The only place that reads a request body. The limit is applied to the declared length first and to the bytes
+ * as they arrive after that, so an oversized body is never held whole.
+ */
+import type { Bytes } from '../std/bytes.ts';
+import { type Outcome, ok, refuse } from '../std/outcome.ts';
+
+export type BodyRefusal =
+  | { readonly kind: 'body-too-large'; readonly bodyBytesMax: number }
+  | { readonly kind: 'body-unreadable' };
+
+/** The whole body, at most `bodyBytesMax` bytes. An absent body is empty. */
+export async function readBody(request: Request, bodyBytesMax: number): Promise<Outcome<Bytes, BodyRefusal>> {
+  const declared = Number(request.headers.get('Content-Length') ?? '0');
+  if (declared > bodyBytesMax) return refuse({ kind: 'body-too-large', bodyBytesMax });
+  if (request.body === null) return ok(new Uint8Array(0));
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const part of request.body as AsyncIterable<Uint8Array>) {
+      length += part.length;
+      if (length > bodyBytesMax) return refuse({ kind: 'body-too-large', bodyBytesMax });
+      parts.push(part);
+    }
+  } catch {
+    // The peer went away or sent broken framing: nothing was processed, and there is nobody to tell more.
+    return refuse({ kind: 'body-unreadable' });
+  }
+  return ok(join(parts, length));
+}
+
+function join(parts: readonly Uint8Array[], length: number): Bytes {
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
