@@ -1,0 +1,275 @@
+/**
+ * What the admin API needs from the rest of the server. Every refusal here is a closed union that
+ * `http/admin/refusals.ts` turns into a problem document; a dependency that fails throws `Unavailable`.
+ *
+ * Cursors are strings that only the service that made one can read. The edge wraps them with the name of the
+ * listing and its filter, so a cursor is never taken to another listing; a service still answers
+ * `malformed-cursor` for a string it could not have made.
+ */
+import type { PlistDict } from '../../protocol/plist/value.ts';
+import type { Bytes } from '../../std/bytes.ts';
+import type { Outcome } from '../../std/outcome.ts';
+import type { EpochMs } from '../../std/time.ts';
+import type { CommandUuid, Platform, SerialNumber, Udid } from '../ids.ts';
+
+/** Who is asking. `id` names the key in records; it is not the key. */
+export interface Admin {
+  readonly id: string;
+}
+
+export type UnknownKey = { readonly kind: 'unknown-key' };
+
+/** Tells an administrator by a bearer key. Takes the same time for every wrong key of one length. */
+export interface Authenticator {
+  authenticate(token: string, nowMs: EpochMs): Promise<Outcome<Admin, UnknownKey>>;
+}
+
+export interface PageQuery {
+  /** `null` asks for the first page. */
+  readonly cursor: string | null;
+  /** At least 1; a page may be shorter than this and still have a successor. */
+  readonly limit: number;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** `null` on the last page. */
+  readonly cursor: string | null;
+}
+
+export type MalformedCursor = { readonly kind: 'malformed-cursor' };
+export type UnknownDevice = { readonly kind: 'unknown-device'; readonly udid: Udid };
+
+// Devices
+
+export type DeviceState = 'authenticated' | 'enrolled' | 'checked-out';
+
+export interface DeviceRecord {
+  readonly udid: Udid;
+  readonly serial: SerialNumber;
+  readonly platform: Platform;
+  readonly state: DeviceState;
+  readonly productName: string | null;
+  readonly osVersion: string | null;
+  readonly buildVersion: string | null;
+  readonly enrolledAtMs: EpochMs | null;
+  readonly lastSeenAtMs: EpochMs;
+  /** A watch's iPhone, as its pairing proved it; `null` for an iPhone. */
+  readonly phone: Udid | null;
+  /** The watches that paired through this iPhone and have not checked out; empty for a watch. */
+  readonly watches: readonly Udid[];
+  readonly pairingId: string | null;
+}
+
+export interface DeviceFilter {
+  readonly platform: Platform | null;
+  readonly state: DeviceState | null;
+  readonly serial: SerialNumber | null;
+}
+
+/** The fleet's index: a projection that may trail a device by seconds. Nothing is decided from it. */
+export interface DeviceDirectory {
+  /** In a fixed order (UDID); a device that enrolls meanwhile may be missed, none is told twice. */
+  list(filter: DeviceFilter, page: PageQuery): Promise<Outcome<Page<DeviceRecord>, MalformedCursor>>;
+  find(udid: Udid): Promise<DeviceRecord | null>;
+}
+
+// Commands
+
+export type CommandPriority = 'urgent' | 'normal';
+export type PendingState = 'pending' | 'delivered' | 'not-now';
+export type FinalState = 'acknowledged' | 'error' | 'expired' | 'canceled';
+export type CommandState = PendingState | FinalState;
+
+export interface CommandSummary {
+  readonly commandUuid: CommandUuid;
+  readonly udid: Udid;
+  readonly requestType: string;
+  readonly state: CommandState;
+  /** The device's `Status`, once it answered. */
+  readonly status: string | null;
+  readonly createdAtMs: EpochMs;
+  readonly expiresAtMs: EpochMs | null;
+  readonly answeredAtMs: EpochMs | null;
+}
+
+export interface CommandRecord extends CommandSummary {
+  /** The device's plist exactly as it came. */
+  readonly result: Bytes | null;
+}
+
+export interface NewCommand {
+  readonly udid: Udid;
+  readonly commandUuid: CommandUuid;
+  /** The value of `command`'s `RequestType`. */
+  readonly requestType: string;
+  /** The whole `Command` dictionary. */
+  readonly command: PlistDict;
+  readonly priority: CommandPriority;
+  readonly expiresAtMs: EpochMs | null;
+  /** Whether to wake the device; without, it gets the command when it next asks. */
+  readonly push: boolean;
+}
+
+export interface Enqueued {
+  readonly command: CommandSummary;
+  /** False when this very command was already queued: nothing was done. */
+  readonly created: boolean;
+}
+
+export type EnqueueRefusal =
+  | UnknownDevice
+  | { readonly kind: 'device-not-enrolled'; readonly state: DeviceState }
+  | { readonly kind: 'queue-full'; readonly pendingMax: number }
+  /** The UUID names a command of another device, or one whose dictionary differs. */
+  | { readonly kind: 'command-conflict'; readonly commandUuid: CommandUuid };
+
+export type UnknownCommand = { readonly kind: 'unknown-command'; readonly commandUuid: CommandUuid };
+export type CancelRefusal =
+  | UnknownDevice
+  | UnknownCommand
+  /** Only what no device is working on (`pending`, `not-now`) can be taken back. */
+  | { readonly kind: 'command-not-pending'; readonly state: CommandState };
+
+/**
+ * The queue and its history. `enqueue` is durable on return and idempotent by CommandUUID: the same UUID with
+ * the same device and dictionary answers with the command as it stands, whatever its state.
+ */
+export interface CommandService {
+  enqueue(command: NewCommand, nowMs: EpochMs): Promise<Outcome<Enqueued, EnqueueRefusal>>;
+  /** Newest first. */
+  list(udid: Udid, page: PageQuery): Promise<Outcome<Page<CommandSummary>, MalformedCursor | UnknownDevice>>;
+  /** Also finds commands of earlier enrollments, as long as history is kept. */
+  find(udid: Udid, commandUuid: CommandUuid): Promise<CommandRecord | null>;
+  cancel(
+    udid: Udid,
+    commandUuid: CommandUuid,
+    nowMs: EpochMs,
+  ): Promise<Outcome<CommandSummary, CancelRefusal>>;
+}
+
+// Watch enrollment
+
+export interface StatusReason {
+  readonly code: string;
+  readonly description: string | null;
+}
+
+/** Why an assigned iPhone cannot take part yet. */
+export type WatchEnrollmentBlock =
+  | 'not-enrolled'
+  | 'checked-out'
+  | 'unsupervised'
+  | 'no-declarative-management';
+
+/** How far the assignment got on one iPhone, as that iPhone last reported it. */
+export interface WatchEnrollmentStatus {
+  readonly phone: Udid;
+  readonly assigned: boolean;
+  readonly assignedAtMs: EpochMs | null;
+  /** SHA-256 of each pinned anchor's DER in lower-case hex, in the administrator's order. */
+  readonly anchors: readonly string[];
+  /** The iPhone has fetched the configuration as it now stands. */
+  readonly delivered: boolean;
+  /** As the iPhone's status report says; `null` before the first report. */
+  readonly active: boolean | null;
+  readonly valid: 'valid' | 'invalid' | 'unknown' | null;
+  readonly reasons: readonly StatusReason[];
+  readonly blockedBy: WatchEnrollmentBlock | null;
+  /** How many pairings this iPhone has claimed. */
+  readonly pairings: number;
+}
+
+export type AssignRefusal = UnknownDevice | { readonly kind: 'not-a-phone'; readonly udid: Udid };
+
+/** Assignments are durable on return; the iPhone is told after that, and again until it has fetched. */
+export interface WatchEnrollmentService {
+  /** Replaces the anchors of an existing assignment. Each anchor is the DER of one certificate. */
+  assign(
+    phone: Udid,
+    anchors: readonly Bytes[],
+    nowMs: EpochMs,
+  ): Promise<Outcome<WatchEnrollmentStatus, AssignRefusal>>;
+  /** Taking back what was never assigned is no refusal. Pairings already enrolled stay. */
+  withdraw(phone: Udid, nowMs: EpochMs): Promise<Outcome<WatchEnrollmentStatus, AssignRefusal>>;
+  status(phone: Udid): Promise<Outcome<WatchEnrollmentStatus, AssignRefusal>>;
+}
+
+// Pairings
+
+export interface TimelineEntry {
+  readonly atMs: EpochMs;
+  readonly step: string;
+  readonly outcome: string;
+  readonly reason: string | null;
+}
+
+export interface PairingRecord {
+  readonly pairingId: string;
+  readonly watch: Udid;
+  readonly serial: SerialNumber;
+  readonly phone: Udid | null;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly startedAtMs: EpochMs;
+  readonly updatedAtMs: EpochMs;
+  readonly timeline: readonly TimelineEntry[];
+}
+
+export interface PairingReader {
+  /** Newest first. */
+  list(
+    query: PageQuery & { readonly watch: Udid | null },
+  ): Promise<Outcome<Page<PairingRecord>, MalformedCursor>>;
+  get(pairingId: string): Promise<PairingRecord | null>;
+}
+
+// Who may enroll
+
+export interface ExpectedDevice {
+  readonly serial: SerialNumber;
+  readonly platform: 'iOS';
+  readonly addedAtMs: EpochMs;
+}
+
+/** Serial numbers whose iPhones may take a profile at `/enroll/phone`. */
+export interface ExpectedDevices {
+  /** Serials already listed stay as they are. Returns how many are new. */
+  add(serials: readonly SerialNumber[], nowMs: EpochMs): Promise<number>;
+  /** By serial. */
+  list(page: PageQuery): Promise<Outcome<Page<ExpectedDevice>, MalformedCursor>>;
+  /** False when it was not listed. */
+  remove(serial: SerialNumber): Promise<boolean>;
+}
+
+export interface LinkGrant {
+  readonly udid: Udid;
+  readonly serial: SerialNumber;
+  readonly platform: 'iOS';
+  /** Whether the profile is served signed, or as a bare plist. */
+  readonly signed: boolean;
+}
+
+export interface OpenedLink {
+  readonly url: string;
+  /** The secret of the link: shown once, kept only as a digest. */
+  readonly code: string;
+  readonly expiresAtMs: EpochMs;
+}
+
+/** Makes links that yield one profile, once. Durable on return. */
+export interface EnrollmentLinks {
+  open(grant: LinkGrant, expiresAtMs: EpochMs, nowMs: EpochMs): Promise<OpenedLink>;
+}
+
+export interface AdminServices {
+  readonly authenticator: Authenticator;
+  readonly devices: DeviceDirectory;
+  readonly commands: CommandService;
+  readonly watchEnrollment: WatchEnrollmentService;
+  readonly pairings: PairingReader;
+  readonly expectedDevices: ExpectedDevices;
+  readonly enrollmentLinks: EnrollmentLinks;
+  /** A fresh upper-case UUID, for commands that come without one. */
+  readonly newUuid: () => string;
+}
