@@ -1,0 +1,37 @@
+/**
+ * Counts a vitest run for `npm test` and writes the count where TEST_COUNT_FILE says. A file that does not load
+ * and an error outside any test count as one failure each: neither may pass for zero failures.
+ */
+import { writeFileSync } from 'node:fs';
+import type { Reporter, TestModule } from 'vitest/node';
+
+export interface TestCount {
+  passed: number;
+  failed: number;
+  /** Names of skipped tests, with the reason where the test gave one. */
+  skipped: string[];
+}
+
+export default class CountingReporter implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
+    const count: TestCount = { passed: 0, failed: unhandled.length, skipped: [] };
+    for (const module of modules) {
+      const failedBefore = count.failed;
+      for (const test of module.children.allTests()) {
+        const result = test.result();
+        if (result.state === 'passed') count.passed++;
+        else if (result.state === 'failed') count.failed++;
+        else
+          count.skipped.push(
+            describe(module, test.fullName, result.state === 'skipped' ? result.note : undefined),
+          );
+      }
+      if (!module.ok() && count.failed === failedBefore) count.failed++;
+    }
+    writeFileSync(process.env['TEST_COUNT_FILE'] ?? 'test-count.json', JSON.stringify(count));
+  }
+}
+
+function describe(module: TestModule, name: string, note: string | undefined): string {
+  return `${module.relativeModuleId}: ${name}${note === undefined ? '' : ` (${note})`}`;
+}
