@@ -10,6 +10,7 @@ import type { PlistDict } from '../../protocol/plist/value.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
+import type { LinkGrant } from '../identity/one-time-link.ts';
 import type { CommandUuid, Platform, SerialNumber, Udid } from '../ids.ts';
 
 /** Who is asking. `id` names the key in records; it is not the key. */
@@ -242,24 +243,13 @@ export interface ExpectedDevices {
   remove(serial: SerialNumber): Promise<boolean>;
 }
 
-export interface LinkGrant {
-  readonly udid: Udid;
-  readonly serial: SerialNumber;
-  readonly platform: 'iOS';
-  /** Whether the profile is served signed, or as a bare plist. */
-  readonly signed: boolean;
-}
-
-export interface OpenedLink {
-  readonly url: string;
-  /** The secret of the link: shown once, kept only as a digest. */
-  readonly code: string;
-  readonly expiresAtMs: EpochMs;
-}
-
-/** Makes links that yield one profile, once. Durable on return. */
+/** Makes links that yield one profile, once. Durable on return; the code is kept only as a digest. */
 export interface EnrollmentLinks {
-  open(grant: LinkGrant, expiresAtMs: EpochMs, nowMs: EpochMs): Promise<OpenedLink>;
+  create(
+    grant: LinkGrant,
+    ttlSeconds: number,
+    nowMs: EpochMs,
+  ): Promise<{ readonly code: string; readonly expiresAtMs: EpochMs }>;
 }
 
 export interface AdminServices {
@@ -272,4 +262,8 @@ export interface AdminServices {
   readonly enrollmentLinks: EnrollmentLinks;
   /** A fresh upper-case UUID, for commands that come without one. */
   readonly newUuid: () => string;
+  /** Where devices reach this server, without a trailing slash: links begin with it. */
+  readonly publicUrl: string;
+  /** Whether this `PayloadIdentifier` names the profile that enrolled a device here. */
+  readonly isEnrollmentProfile: (identifier: string) => boolean;
 }

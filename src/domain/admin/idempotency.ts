@@ -1,0 +1,26 @@
+/**
+ * `Idempotency-Key` without a table: the CommandUUID is derived from who asked, for which device, with which
+ * key. The queue is idempotent by CommandUUID, so a repeated request finds the command it made, for as long as
+ * that command is kept; the same key with other content meets `command-conflict`.
+ */
+import { sha256Hex } from '../../pki/digest.ts';
+import { utf8 } from '../../std/bytes.ts';
+import { Fault } from '../../std/outcome.ts';
+import { type CommandUuid, parseCommandUuid, type Udid } from '../ids.ts';
+import type { Admin } from './services.ts';
+
+/** A version 8 UUID (RFC 9562 §5.8): 122 bits of SHA-256 over the names. */
+export async function commandUuidFor(admin: Admin, device: Udid, key: string): Promise<CommandUuid> {
+  const hex = (await sha256Hex(utf8(JSON.stringify([admin.id, device, key])))).toUpperCase();
+  const variant = '89AB'[Number.parseInt(hex.slice(16, 17), 16) & 3];
+  const uuid = [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    `${variant}${hex.slice(17, 20)}`,
+    hex.slice(20, 32),
+  ].join('-');
+  const parsed = parseCommandUuid(uuid);
+  if (!parsed.ok) throw new Fault('derived-uuid', 'a derived UUID has the form of a CommandUUID');
+  return parsed.value;
+}

@@ -1,0 +1,34 @@
+/** `/devices`: the fleet, and one device. */
+import { Hono } from 'hono';
+import type { AdminServices } from '../../domain/admin/services.ts';
+import { parseUdid } from '../../domain/ids.ts';
+import type { AdminEnv } from './env.ts';
+import { readQuery } from './input.ts';
+import { listPage } from './listing.ts';
+import { refused } from './refusals.ts';
+import { deviceQuery } from './schemas/device.ts';
+import { deviceView } from './views.ts';
+
+export function devices({ devices: directory }: AdminServices): Hono<AdminEnv> {
+  const app = new Hono<AdminEnv>();
+
+  app.get('/', async (c) => {
+    const query = readQuery(c, deviceQuery);
+    if (!query.ok) return refused(c, query.refusal);
+    const { platform, state, serial } = query.value;
+    const filter = { platform: platform ?? null, state: state ?? null, serial: serial ?? null };
+    const scope = ['devices', platform, state, serial];
+    const page = await listPage(scope, query.value, (at) => directory.list(filter, at), deviceView);
+    return page.ok ? c.json(page.value) : refused(c, page.refusal);
+  });
+
+  app.get('/:udid', async (c) => {
+    const udid = parseUdid(c.req.param('udid'));
+    if (!udid.ok) return refused(c, udid.refusal);
+    const device = await directory.find(udid.value);
+    if (device === null) return refused(c, { kind: 'unknown-device', udid: udid.value });
+    return c.json(deviceView(device));
+  });
+
+  return app;
+}

@@ -1,0 +1,155 @@
+/**
+ * From refusal to problem document, for the admin API alone. 401 is for administrators only: no device is ever
+ * answered from this table. A detail repeats facts the asker may know and nothing that was secret.
+ */
+import type { AnchorRefusal } from '../../domain/admin/anchors.ts';
+import type { ConfirmationRefusal } from '../../domain/admin/consequences.ts';
+import type {
+  AssignRefusal,
+  CancelRefusal,
+  EnqueueRefusal,
+  MalformedCursor,
+  UnknownDevice,
+  UnknownKey,
+} from '../../domain/admin/services.ts';
+import type { MalformedIdentifier } from '../../domain/ids.ts';
+import type { BodyRefusal } from '../body.ts';
+import type { AdminContext } from './env.ts';
+import { type FieldError, type Problem, problemResponse } from './problem.ts';
+
+/** What is wrong with the request itself. */
+export type RequestRefusal =
+  | UnknownKey
+  | { readonly kind: 'key-missing' }
+  | BodyRefusal
+  | { readonly kind: 'not-json' }
+  | { readonly kind: 'malformed-json'; readonly position: number | null }
+  | { readonly kind: 'json-too-deep'; readonly depthMax: number }
+  | { readonly kind: 'invalid'; readonly errors: readonly FieldError[] }
+  | MalformedIdentifier
+  | MalformedCursor
+  | { readonly kind: 'no-such-resource' }
+  | { readonly kind: 'method-not-allowed'; readonly allow: readonly string[] }
+  | { readonly kind: 'unavailable' }
+  | { readonly kind: 'fault' };
+
+/** What the server's state does not allow. */
+export type StateRefusal =
+  | UnknownDevice
+  | EnqueueRefusal
+  | CancelRefusal
+  | AssignRefusal
+  | AnchorRefusal
+  | ConfirmationRefusal
+  | { readonly kind: 'unknown-pairing' }
+  | { readonly kind: 'serial-not-listed' }
+  | { readonly kind: 'watch-enrolls-by-pairing' };
+
+export type AdminRefusal = RequestRefusal | StateRefusal;
+
+/** Answers with the refusal's problem document, and logs its kind. */
+export function refused(c: AdminContext, refusal: AdminRefusal): Response {
+  const problem = toProblem(refusal);
+  c.get('log').event('admin', { refusal: refusal.kind, status: problem.status });
+  return problemResponse(problem, c.get('requestId'));
+}
+
+export function toProblem(refusal: AdminRefusal): Problem {
+  const { kind } = refusal;
+  switch (kind) {
+    case 'key-missing':
+      return { kind, status: 401, title: 'An administrator key is needed', headers: challenge() };
+    case 'unknown-key':
+      return { kind, status: 401, title: 'Unknown key', headers: challenge('invalid_token') };
+    case 'body-too-large':
+      return bad(kind, 413, 'Body too large', `At most ${refusal.bodyBytesMax} bytes.`);
+    case 'body-unreadable':
+      return bad(kind, 400, 'The body could not be read');
+    case 'not-json':
+      return bad(kind, 415, 'Not JSON', 'Send Content-Type: application/json, in UTF-8.');
+    case 'malformed-json':
+      return { ...bad(kind, 400, 'Malformed JSON'), members: position(refusal.position) };
+    case 'json-too-deep':
+      return bad(kind, 400, 'JSON nested too deeply', `At most ${refusal.depthMax} levels.`);
+    case 'invalid':
+      return { ...bad(kind, 400, 'The request is not valid'), members: { errors: refusal.errors } };
+    case 'malformed-identifier':
+      return bad(kind, 400, 'Malformed identifier', `The path does not hold a ${refusal.field}.`);
+    case 'malformed-cursor':
+      return bad(kind, 400, 'Malformed cursor', 'A cursor goes back to the listing and filter it came from.');
+    case 'no-such-resource':
+      return bad(kind, 404, 'No such resource');
+    case 'method-not-allowed':
+      return {
+        ...bad(kind, 405, 'Method not allowed', `Use ${refusal.allow.join(', ')}.`),
+        headers: { Allow: refusal.allow.join(', ') },
+      };
+    case 'unavailable':
+      return { ...bad(kind, 503, 'Try again'), headers: { 'Retry-After': '5' } };
+    case 'fault':
+      return bad(kind, 500, 'The server failed', 'The log has the cause under this requestId.');
+    default:
+      return stateProblem(refusal);
+  }
+}
+
+function stateProblem(refusal: StateRefusal): Problem {
+  const { kind } = refusal;
+  switch (kind) {
+    case 'unknown-device':
+      return bad(kind, 404, 'Unknown device', `No device ${refusal.udid} has enrolled here.`);
+    case 'device-not-enrolled':
+      return bad(kind, 409, 'The device is not enrolled', `It is ${refusal.state}.`);
+    case 'queue-full':
+      return bad(kind, 409, 'The queue is full', `At most ${refusal.pendingMax} commands wait for a device.`);
+    case 'command-conflict':
+      return bad(kind, 409, 'Another command has this UUID', `${refusal.commandUuid} names other content.`);
+    case 'unknown-command':
+      return bad(kind, 404, 'Unknown command', `This device has no command ${refusal.commandUuid}.`);
+    case 'command-not-pending':
+      return bad(kind, 409, 'The command is not pending', `It is ${refusal.state}.`);
+    case 'not-a-phone':
+      return bad(
+        kind,
+        409,
+        'Not an iPhone',
+        'Watch enrollment is assigned to the iPhone that hosts the watch.',
+      );
+    case 'malformed-anchor':
+      return invalid(kind, 'Malformed anchor', `/anchors/${refusal.index}`, refusal.reason);
+    case 'duplicate-anchor':
+      return invalid(kind, 'Duplicate anchor', `/anchors/${refusal.index}`, 'each certificate once');
+    case 'confirmation-needed':
+      return {
+        ...bad(kind, 422, 'Confirmation needed', "Repeat with confirm.serial, the device's serial number."),
+        members: { causes: refusal.causes },
+      };
+    case 'unknown-pairing':
+      return bad(kind, 404, 'Unknown pairing');
+    case 'serial-not-listed':
+      return bad(kind, 404, 'This serial number is not expected');
+    case 'watch-enrolls-by-pairing':
+      return bad(kind, 422, 'A watch takes no link', 'It enrolls while it pairs with its assigned iPhone.');
+    default:
+      kind satisfies never;
+      throw new TypeError('unreachable');
+  }
+}
+
+function bad(kind: string, status: number, title: string, detail?: string): Problem {
+  return detail === undefined ? { kind, status, title } : { kind, status, title, detail };
+}
+
+function invalid(kind: string, title: string, path: string, expected: string): Problem {
+  return { kind, status: 422, title, members: { errors: [{ path, expected }] } };
+}
+
+function position(at: number | null): Record<string, number> {
+  return at === null ? {} : { position: at };
+}
+
+/** RFC 6750 §3: an error code only when a key was sent. */
+function challenge(error?: string): Record<string, string> {
+  const parameters = error === undefined ? '' : `, error="${error}"`;
+  return { 'WWW-Authenticate': `Bearer realm="escapement"${parameters}` };
+}

@@ -1,0 +1,44 @@
+/**
+ * The administrators' API, joined below `/api/v1`: JSON in, JSON or problem documents out. Every path asks for a
+ * key first, so a stranger learns not even which paths exist. What an answer holds is never cached.
+ */
+import { Hono } from 'hono';
+import type { AdminServices } from '../../domain/admin/services.ts';
+import { EscapementError, Unavailable } from '../../std/outcome.ts';
+import { authenticate } from './authenticate.ts';
+import { commands } from './commands.ts';
+import { devices } from './devices.ts';
+import { enrollmentLinks } from './enrollment-links.ts';
+import type { AdminEnv } from './env.ts';
+import { expectedDevices } from './expected-devices.ts';
+import { pairings } from './pairings.ts';
+import { refused } from './refusals.ts';
+import { unmatched } from './unmatched.ts';
+import { watchEnrollment } from './watch-enrollment.ts';
+
+export function adminApp(services: AdminServices): Hono<AdminEnv> {
+  const app = new Hono<AdminEnv>();
+
+  app.use(async (c, next) => {
+    await next();
+    c.header('Cache-Control', 'no-store');
+    c.header('X-Content-Type-Options', 'nosniff');
+  });
+  app.use(authenticate(services.authenticator));
+
+  app.route('/enrollment-links', enrollmentLinks(services));
+  app.route('/devices', devices(services));
+  app.route('/devices', commands(services));
+  app.route('/watch-enrollment', watchEnrollment(services));
+  app.route('/pairings', pairings(services));
+  app.route('/expected-devices', expectedDevices(services));
+  app.all('*', unmatched(app.routes));
+
+  app.onError((error, c) => {
+    const unavailable = error instanceof Unavailable;
+    const code = error instanceof EscapementError ? error.code : error.name;
+    c.get('log').event(unavailable ? 'unavailable' : 'fault', { errorCode: code, error: error.message });
+    return refused(c, { kind: unavailable ? 'unavailable' : 'fault' });
+  });
+  return app;
+}

@@ -1,0 +1,109 @@
+/**
+ * Records as the API shows them: times in RFC 3339 to the millisecond, absent facts as `null`. A command's
+ * result is the device's own plist, every key of it, in the JSON form of `protocol/plist/json.ts`.
+ */
+import type {
+  CommandRecord,
+  CommandSummary,
+  DeviceRecord,
+  ExpectedDevice,
+  PairingRecord,
+  WatchEnrollmentStatus,
+} from '../../domain/admin/services.ts';
+import { type JsonValue, plistToJson } from '../../protocol/plist/json.ts';
+import { parsePlist } from '../../protocol/plist/parse.ts';
+import { type Bytes, toBase64 } from '../../std/bytes.ts';
+import type { EpochMs } from '../../std/time.ts';
+
+export function timestamp(at: EpochMs): string {
+  return new Date(at).toISOString();
+}
+
+function timestampOrNull(at: EpochMs | null): string | null {
+  return at === null ? null : timestamp(at);
+}
+
+/** A watch tells its iPhone, an iPhone its watches. */
+export function deviceView(device: DeviceRecord) {
+  return {
+    udid: device.udid,
+    serial: device.serial,
+    platform: device.platform,
+    state: device.state,
+    productName: device.productName,
+    osVersion: device.osVersion,
+    buildVersion: device.buildVersion,
+    enrolledAt: timestampOrNull(device.enrolledAtMs),
+    lastSeenAt: timestamp(device.lastSeenAtMs),
+    ...(device.platform === 'watchOS'
+      ? { phone: device.phone, pairingId: device.pairingId }
+      : { watches: device.watches }),
+  };
+}
+
+export function commandSummaryView(command: CommandSummary) {
+  return {
+    commandUuid: command.commandUuid,
+    requestType: command.requestType,
+    state: command.state,
+    status: command.status,
+    createdAt: timestamp(command.createdAtMs),
+    expiresAt: timestampOrNull(command.expiresAtMs),
+    answeredAt: timestampOrNull(command.answeredAtMs),
+  };
+}
+
+/** `error` is the answer's `ErrorChain`, first the top error; `null` when there is none. */
+export function commandView(command: CommandRecord) {
+  const result = command.result === null ? null : resultView(command.result);
+  const chain = isObject(result) ? result['ErrorChain'] : undefined;
+  return { ...commandSummaryView(command), result, error: chain ?? null };
+}
+
+/** Bytes that are no readable plist are still the device's answer: they are shown as data. */
+function resultView(result: Bytes): JsonValue {
+  const plist = parsePlist(result);
+  return plist.ok ? plistToJson(plist.value) : { $data: toBase64(result) };
+}
+
+function isObject(value: JsonValue): value is { [key: string]: JsonValue } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export function watchEnrollmentView(status: WatchEnrollmentStatus) {
+  return {
+    device: status.phone,
+    assigned: status.assigned,
+    assignedAt: timestampOrNull(status.assignedAtMs),
+    anchors: status.anchors,
+    delivered: status.delivered,
+    active: status.active,
+    valid: status.valid,
+    reasons: status.reasons,
+    pairings: status.pairings,
+    ...(status.blockedBy === null ? {} : { blockedBy: status.blockedBy }),
+  };
+}
+
+export function pairingView(pairing: PairingRecord) {
+  return {
+    pairingId: pairing.pairingId,
+    watch: pairing.watch,
+    serial: pairing.serial,
+    phone: pairing.phone,
+    state: pairing.state,
+    reason: pairing.reason,
+    startedAt: timestamp(pairing.startedAtMs),
+    updatedAt: timestamp(pairing.updatedAtMs),
+    timeline: pairing.timeline.map(({ atMs, step, outcome, reason }) => ({
+      at: timestamp(atMs),
+      step,
+      outcome,
+      ...(reason === null ? {} : { reason }),
+    })),
+  };
+}
+
+export function expectedDeviceView(device: ExpectedDevice) {
+  return { serial: device.serial, platform: device.platform, addedAt: timestamp(device.addedAtMs) };
+}
