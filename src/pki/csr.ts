@@ -1,0 +1,181 @@
+/**
+ * PKCS#10 certification requests (RFC 2986 §4), read in place from DER.
+ *
+ *     CertificationRequest ::= SEQUENCE {
+ *       SEQUENCE { version INTEGER (0), subject Name, subjectPKInfo, attributes [0] IMPLICIT SET OF Attribute },
+ *       signatureAlgorithm, signature BIT STRING }
+ *
+ * Of the attributes only challengePassword (RFC 2985 §5.4.1) is read: what extensions a client wishes for has no
+ * effect on what it gets. Proof of possession is `verifyCsr`, apart, since SCEP checks it in constant work.
+ */
+import type { Bytes } from '../std/bytes.ts';
+import { type Outcome, ok, refuse } from '../std/outcome.ts';
+import { plainEcdsaSignature, readAlgorithm } from './algorithms.ts';
+import { BerReader, TAG } from './ber.ts';
+import { OID } from './oid.ts';
+
+/** Sixteen times what a request with RSA-4096 and a challenge needs (1.3 KB) is room enough. */
+export const CSR_BYTES_MAX = 20 * 1024;
+/** RFC 2985: pkcs-9-ub-challengePassword. */
+const CHALLENGE_CHARACTERS_MAX = 255;
+const ATTRIBUTES_MAX = 16;
+export const RSA_BITS_MIN = 2048;
+export const RSA_BITS_MAX = 4096;
+
+export type CsrKey =
+  | { readonly kind: 'RSA'; readonly bits: number }
+  | { readonly kind: 'EC'; readonly curve: 'P-256' | 'P-384' }
+  | { readonly kind: 'other'; readonly algorithm: string };
+
+export interface Csr {
+  /** The signed part, identifier and length included; likewise the name and the key. */
+  readonly info: Bytes;
+  readonly subject: Bytes;
+  readonly spki: Bytes;
+  readonly key: CsrKey;
+  readonly challengePassword: string | null;
+  readonly signatureAlgorithm: string;
+  readonly signature: Bytes;
+}
+
+export type CsrRefusal = { readonly kind: 'malformed-csr'; readonly reason: string };
+
+const OID_CHALLENGE_PASSWORD = '1.2.840.113549.1.9.7';
+const ATTRIBUTES = 0xa0;
+
+export function parseCsr(der: Bytes): Outcome<Csr, CsrRefusal> {
+  if (der.length > CSR_BYTES_MAX) return refuse({ kind: 'malformed-csr', reason: 'too large' });
+  const reader = new BerReader(der, { der: true });
+  reader.enter(TAG.sequence);
+  const start = reader.offset;
+  reader.enter(TAG.sequence);
+  if (reader.smallInteger() !== 0) reader.fail('unknown version');
+  if (reader.peek() !== TAG.sequence) reader.fail('expected a name');
+  const subject = reader.raw();
+  const spki = reader.raw();
+  const challengePassword = readAttributes(reader);
+  reader.leave();
+  const info = der.subarray(start, reader.offset);
+  const signatureAlgorithm = readAlgorithm(reader);
+  const signature = reader.bitString();
+  reader.leave();
+  const key = readKey(spki);
+  if (key === null) reader.fail('malformed public key');
+  if (!reader.finish() || key === null) return refuse({ kind: 'malformed-csr', reason: reader.error ?? '' });
+  return ok({ info, subject, spki, key, challengePassword, signatureAlgorithm, signature });
+}
+
+/** Attributes are required by the grammar; Observed: some clients leave out an empty set. */
+function readAttributes(reader: BerReader): string | null {
+  if (reader.peek() !== ATTRIBUTES) return null;
+  let challenge: string | null = null;
+  let count = 0;
+  reader.enter(ATTRIBUTES);
+  while (reader.more()) {
+    if (++count > ATTRIBUTES_MAX) reader.fail('too many attributes');
+    reader.enter(TAG.sequence);
+    const type = reader.oid();
+    if (type === OID_CHALLENGE_PASSWORD) {
+      if (challenge !== null) reader.fail('repeated challengePassword');
+      challenge = readChallenge(reader);
+    } else {
+      reader.skip();
+    }
+    reader.leave();
+  }
+  reader.leave();
+  return challenge;
+}
+
+/** DirectoryString or IA5String, in a SET of one. */
+function readChallenge(reader: BerReader): string {
+  reader.enter(TAG.set);
+  const tag = reader.peek();
+  const decoder = CHALLENGE_STRINGS.get(tag);
+  if (decoder === undefined) reader.fail('challengePassword is no string');
+  const text = decoder?.decode(reader.primitive(tag)) ?? '';
+  if (text.length > CHALLENGE_CHARACTERS_MAX) reader.fail('challengePassword too long');
+  reader.leave();
+  return text;
+}
+
+const utf8Decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
+/** Our challenges are ASCII, so one-octet strings may be read as UTF-8: anything else would not match anyway. */
+const CHALLENGE_STRINGS: ReadonlyMap<number, TextDecoder> = new Map([
+  [0x0c, utf8Decoder],
+  [0x13, utf8Decoder],
+  [0x14, utf8Decoder],
+  [0x16, utf8Decoder],
+  [0x1e, new TextDecoder('utf-16be', { fatal: false, ignoreBOM: true })],
+]);
+
+/** SubjectPublicKeyInfo (RFC 3279 §2.3): `null` when it cannot be read. */
+function readKey(spki: Bytes): CsrKey | null {
+  const reader = new BerReader(spki, { der: true });
+  reader.enter(TAG.sequence);
+  reader.enter(TAG.sequence);
+  const algorithm = reader.oid();
+  const curve = algorithm === OID.ecPublicKey && reader.peek() === TAG.oid ? reader.oid() : '';
+  while (reader.more()) reader.skip();
+  reader.leave();
+  const bits = reader.bitString();
+  reader.leave();
+  if (!reader.finish()) return null;
+  if (algorithm === OID.rsaEncryption) return readRsaKey(bits);
+  if (curve === OID.p256) return { kind: 'EC', curve: 'P-256' };
+  return curve === OID.p384 ? { kind: 'EC', curve: 'P-384' } : { kind: 'other', algorithm };
+}
+
+/** RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER } */
+function readRsaKey(bits: Bytes): CsrKey | null {
+  const reader = new BerReader(bits, { der: true });
+  reader.enter(TAG.sequence);
+  const modulus = reader.integer();
+  reader.integer();
+  reader.leave();
+  if (!reader.finish()) return null;
+  const digits = modulus[0] === 0 ? modulus.subarray(1) : modulus;
+  const leading = Math.clz32(digits[0] ?? 0) - 24;
+  return { kind: 'RSA', bits: digits.length * 8 - leading };
+}
+
+const HASHES: ReadonlyMap<string, 'SHA-1' | 'SHA-256' | 'SHA-384' | 'SHA-512'> = new Map([
+  [OID.sha1WithRsa, 'SHA-1'],
+  [OID.sha256WithRsa, 'SHA-256'],
+  [OID.sha384WithRsa, 'SHA-384'],
+  [OID.sha512WithRsa, 'SHA-512'],
+  [OID.ecdsaWithSha256, 'SHA-256'],
+  [OID.ecdsaWithSha384, 'SHA-384'],
+  [OID.ecdsaWithSha512, 'SHA-512'],
+]);
+
+/** Whether the request is signed by the key it names (RFC 2986 §4.2): the client holds the private key. */
+export async function verifyCsr(csr: Csr): Promise<boolean> {
+  const hash = HASHES.get(csr.signatureAlgorithm);
+  if (hash === undefined || csr.key.kind === 'other') return false;
+  const rsa = csr.key.kind === 'RSA';
+  const algorithm =
+    csr.key.kind === 'EC'
+      ? { name: 'ECDSA', namedCurve: csr.key.curve }
+      : { name: 'RSASSA-PKCS1-v1_5', hash };
+  const signature =
+    csr.key.kind === 'EC'
+      ? plainEcdsaSignature(csr.signature, csr.key.curve === 'P-256' ? 32 : 48)
+      : csr.signature;
+  if (signature === null) return false;
+  const key = await importKey(csr.spki, algorithm);
+  if (key === null) return false;
+  return crypto.subtle.verify(rsa ? algorithm : { name: 'ECDSA', hash }, key, signature, csr.info);
+}
+
+async function importKey(
+  spki: Bytes,
+  algorithm: { readonly name: string; readonly namedCurve?: string; readonly hash?: string },
+): Promise<CryptoKey | null> {
+  try {
+    return await crypto.subtle.importKey('spki', spki, algorithm, false, ['verify']);
+  } catch {
+    // The key came from outside: a point off its curve or an absurd exponent proves nothing, and is no fault.
+    return null;
+  }
+}
