@@ -59,7 +59,7 @@ export function wranglerEnvironment(): NodeJS.ProcessEnv {
     ...process.env,
     WRANGLER_SEND_METRICS: 'false',
     WRANGLER_HIDE_BANNER: 'true',
-    WRANGLER_LOG_PATH: join(localFolder, 'wrangler.log'),
+    WRANGLER_WRITE_LOGS: 'false',
     CI: '1',
   } as unknown as NodeJS.ProcessEnv;
 }
