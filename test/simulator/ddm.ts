@@ -1,0 +1,367 @@
+/**
+ * Declarative management from the device's side: tokens, declaration items, the changed declarations, their
+ * assets, then one status report (facts 4.1 to 4.5). An equal DeclarationsToken stops the run; a 404 drops the
+ * declaration; a report is only forgotten once the server answered 200.
+ */
+import { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { readCertificate } from './certificate.ts';
+import {
+  assetReferences,
+  type Declaration,
+  isJsonDict,
+  type Json,
+  type JsonDict,
+  type Judgment,
+  judge,
+  type Kind,
+  type Reason,
+  reason,
+} from './declarations.ts';
+import { isDeviceUrl } from './profile.ts';
+import { type Reply, SimulatorError } from './world.ts';
+
+/** What the client needs from the device it runs on. */
+export interface DdmHost {
+  readonly name: string;
+  readonly supportedTypes: ReadonlySet<string>;
+  /** Everything this device can report, by dotted item name. */
+  statusItems(): Record<string, Json>;
+  ddm(endpoint: string, data?: Buffer): Promise<Reply>;
+  download(url: string, asDevice: boolean): Promise<Reply>;
+}
+
+export interface SyncOptions {
+  /** Send everything, as a device does about once a day. */
+  readonly fullReport?: boolean;
+  /** From a DeclarativeManagement command: the TokensResponse it carried. */
+  readonly tokens?: Buffer;
+}
+
+export interface SyncLog {
+  /** False when the token was equal and nothing was fetched. */
+  readonly changed: boolean;
+  readonly fetched: readonly string[];
+  readonly removed: readonly string[];
+  readonly reported: boolean;
+}
+
+const KINDS: readonly (readonly [Kind, string])[] = [
+  ['activation', 'Activations'],
+  ['configuration', 'Configurations'],
+  ['asset', 'Assets'],
+  ['management', 'Management'],
+];
+
+export class DeclarativeClient {
+  readonly #host: DdmHost;
+  readonly #declarations = new Map<string, Declaration>();
+  readonly #assets = new Map<string, { serverToken: string; data: Buffer }>();
+  #token: string | null = null;
+  #judgments: readonly Judgment[] = [];
+  #reported: Record<string, string> = {};
+
+  constructor(host: DdmHost) {
+    this.#host = host;
+  }
+
+  get judgments(): readonly Judgment[] {
+    return this.#judgments;
+  }
+
+  get declarationsToken(): string | null {
+    return this.#token;
+  }
+
+  assetData(identifier: string): Buffer | null {
+    return this.#assets.get(identifier)?.data ?? null;
+  }
+
+  async sync(options: SyncOptions = {}): Promise<SyncLog> {
+    const offered = options.tokens ?? (await this.#json('tokens'));
+    const token = this.#readTokens(offered);
+    const changes = token === this.#token ? null : await this.#update();
+    const reported = await this.#report(options.fullReport ?? this.#token === null);
+    if (changes !== null) this.#token = changes.token;
+    return {
+      changed: changes !== null,
+      fetched: changes?.fetched ?? [],
+      removed: changes?.removed ?? [],
+      reported,
+    };
+  }
+
+  #readTokens(body: Buffer): string {
+    const sync = this.#parse(body, 'tokens')['SyncTokens'];
+    if (!isJsonDict(sync)) throw this.#error('SyncTokens', typeof sync);
+    const { Timestamp: timestamp, DeclarationsToken: token } = sync;
+    if (typeof timestamp !== 'string' || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(timestamp)) {
+      throw this.#error('Timestamp as YYYY-mm-ddTHH:MM:SSZ', String(timestamp));
+    }
+    return this.#text(token, 'DeclarationsToken', 256);
+  }
+
+  async #update(): Promise<{ token: string; fetched: string[]; removed: string[] }> {
+    const items = this.#parse(await this.#json('declaration-items'), 'declaration-items');
+    const token = this.#text(items['DeclarationsToken'], 'DeclarationsToken', 256);
+    const manifest = this.#readManifest(items['Declarations']);
+    const fetched: string[] = [];
+    const fresh = new Map<string, Declaration>();
+    for (const item of manifest) {
+      const held = this.#declarations.get(item.identifier);
+      if (held?.serverToken === item.serverToken && held.kind === item.kind) {
+        fresh.set(item.identifier, held);
+        continue;
+      }
+      const declaration = await this.#fetch(item);
+      if (declaration === null) continue;
+      fresh.set(item.identifier, declaration);
+      fetched.push(item.identifier);
+    }
+    const removed = [...this.#declarations.keys()].filter((identifier) => !fresh.has(identifier));
+    // Nothing is applied or removed before the manifest and every fetch are done.
+    this.#declarations.clear();
+    for (const [identifier, declaration] of fresh) this.#declarations.set(identifier, declaration);
+    await this.#apply();
+    return { token, fetched, removed };
+  }
+
+  #readManifest(declarations: Json | undefined): { kind: Kind; identifier: string; serverToken: string }[] {
+    if (!isJsonDict(declarations)) throw this.#error('Declarations', typeof declarations);
+    const items = KINDS.flatMap(([kind, key]) => {
+      const list = declarations[key];
+      if (!Array.isArray(list)) throw this.#error(`an array Declarations.${key}`, typeof list);
+      return list.map((item) => {
+        if (!isJsonDict(item)) throw this.#error('a manifest item', typeof item);
+        const identifier = this.#text(item['Identifier'], 'Identifier', 64);
+        return { kind, identifier, serverToken: this.#text(item['ServerToken'], 'ServerToken', 64) };
+      });
+    });
+    const distinct = new Set(items.map((item) => item.identifier));
+    if (distinct.size !== items.length)
+      throw this.#error('distinct identifiers in the manifest', 'a repeated one');
+    return items;
+  }
+
+  async #fetch(item: { kind: Kind; identifier: string; serverToken: string }): Promise<Declaration | null> {
+    const endpoint = `declaration/${item.kind}/${item.identifier}`;
+    const reply = await this.#host.ddm(endpoint);
+    if (reply.status === 404) return null;
+    const document = this.#parse(this.#ok(reply, endpoint), endpoint);
+    const payload = document['Payload'];
+    if (!isJsonDict(payload)) throw this.#error(`Payload in ${endpoint}`, typeof payload);
+    if (document['Identifier'] !== item.identifier) {
+      throw this.#error(`Identifier ${item.identifier}`, String(document['Identifier']));
+    }
+    const serverToken = this.#text(document['ServerToken'], 'ServerToken', 64);
+    return { ...item, serverToken, type: this.#text(document['Type'], 'Type', 256), payload };
+  }
+
+  async #apply(): Promise<void> {
+    const declarations = [...this.#declarations.values()];
+    const assetFailures = new Map<string, Reason>();
+    const wanted = new Set(
+      declarations.filter((one) => one.kind === 'configuration').flatMap(assetReferences),
+    );
+    for (const asset of declarations.filter((one) => one.kind === 'asset')) {
+      const failure = wanted.has(asset.identifier) ? await this.#download(asset) : null;
+      if (failure !== null) assetFailures.set(asset.identifier, failure);
+    }
+    this.#judgments = judge(declarations, {
+      supportedTypes: this.#host.supportedTypes,
+      assetFailures,
+      checkConfiguration: (one) => this.#checkConfiguration(one),
+    });
+  }
+
+  #checkConfiguration(one: Declaration): Reason | null {
+    const required = REQUIRED_KEYS[one.type] ?? [];
+    const missing = required.find((key) => one.payload[key] === undefined);
+    if (missing !== undefined) return reason('Error.ConfigurationIsInvalid', `${missing} is missing`);
+    const url = one.payload['EnrollmentProfileURL'];
+    if (one.type === WATCH_ENROLLMENT && (typeof url !== 'string' || !isDeviceUrl(url))) {
+      return reason('Error.ConfigurationIsInvalid', 'EnrollmentProfileURL is not an https URL');
+    }
+    return null;
+  }
+
+  /** Facts 4.3: status, Content-Type, size and digest must all agree with the reference. */
+  async #download(asset: Declaration): Promise<Reason | null> {
+    if (this.#assets.get(asset.identifier)?.serverToken === asset.serverToken) return null;
+    const reference = asset.payload['Reference'];
+    if (!isJsonDict(reference)) return null;
+    const { DataURL: url, ContentType: contentType, Size: size, 'Hash-SHA-256': hash } = reference;
+    if (typeof url !== 'string' || !isDeviceUrl(url)) throw this.#error('an https DataURL', String(url));
+    const authentication = asset.payload['Authentication'];
+    const asDevice = isJsonDict(authentication) && authentication['Type'] === 'MDM';
+    const reply = await this.#host.download(url, asDevice);
+    const wrong =
+      reply.status !== 200
+        ? `status ${reply.status}`
+        : contentType !== undefined && reply.contentType !== contentType
+          ? `content type ${reply.contentType}, declared ${String(contentType)}`
+          : typeof size === 'number' && size !== reply.body.length
+            ? `${reply.body.length} bytes, declared ${size}`
+            : null;
+    if (wrong !== null) return reason('Error.AssetCannotBeDownloaded', wrong);
+    if (typeof hash === 'string' && size !== 0 && !isDigest(hash, reply.body)) {
+      return reason('Error.AssetCannotBeVerified', 'Hash-SHA-256 differs');
+    }
+    if (
+      asset.type === 'com.apple.asset.credential.certificate' &&
+      !isCertificate(reply.body, reply.contentType)
+    ) {
+      return reason('Error.AssetCannotBeDeserialized', 'not a certificate');
+    }
+    this.#assets.set(asset.identifier, { serverToken: asset.serverToken, data: reply.body });
+    return null;
+  }
+
+  /** Only what changed since the last report that was answered 200, or everything. */
+  async #report(full: boolean): Promise<boolean> {
+    const current = this.#statusItems();
+    const changed = Object.entries(current).filter(
+      ([name, value]) => full || this.#reported[name] !== JSON.stringify(value),
+    );
+    if (changed.length === 0) return false;
+    const items: JsonDict = {};
+    for (const [name, value] of changed) nest(items, name.split('.'), value);
+    const report = { StatusItems: items, Errors: [], ...(full ? { FullReport: true } : {}) };
+    const reply = await this.#host.ddm('status', Buffer.from(JSON.stringify(report)));
+    if (this.#ok(reply, 'status').length !== 0) throw this.#error('an empty body for status', 'some bytes');
+    if (full) this.#reported = {};
+    for (const [name, value] of changed) this.#reported[name] = JSON.stringify(value);
+    return true;
+  }
+
+  #statusItems(): Record<string, Json> {
+    const available = this.#host.statusItems();
+    const subscribed = this.#judgments
+      .filter((one) => one.active && one.declaration.type === STATUS_SUBSCRIPTIONS)
+      .flatMap((one) => one.declaration.payload['StatusItems'] ?? [])
+      .flatMap((item) => (isJsonDict(item) && typeof item['Name'] === 'string' ? [item['Name']] : []));
+    const items: Record<string, Json> = {
+      'management.declarations': this.#declarationStatus(),
+      'management.client-capabilities': clientCapabilities(this.#host.supportedTypes, Object.keys(available)),
+    };
+    for (const name of subscribed) if (available[name] !== undefined) items[name] = available[name];
+    return items;
+  }
+
+  #declarationStatus(): JsonDict {
+    const of = (kind: Kind): Json[] =>
+      this.#judgments
+        .filter((one) => one.declaration.kind === kind)
+        .map((one) => ({
+          identifier: one.declaration.identifier,
+          'server-token': one.declaration.serverToken,
+          active: one.active,
+          valid: one.valid,
+          ...(one.reasons.length === 0 ? {} : { reasons: one.reasons.map((each) => ({ ...each })) }),
+        }));
+    return {
+      activations: of('activation'),
+      configurations: of('configuration'),
+      assets: of('asset'),
+      management: of('management'),
+    };
+  }
+
+  async #json(endpoint: string): Promise<Buffer> {
+    return this.#ok(await this.#host.ddm(endpoint), endpoint);
+  }
+
+  #ok(reply: Reply, endpoint: string): Buffer {
+    if (reply.status !== 200)
+      throw this.#error(`200 for ${endpoint}`, `${reply.status} ${reply.body.toString()}`);
+    if (endpoint !== 'status' && !/^application\/json\b/.test(reply.contentType)) {
+      throw this.#error(`application/json for ${endpoint}`, reply.contentType);
+    }
+    return reply.body;
+  }
+
+  #parse(body: Buffer, what: string): JsonDict {
+    const value = JSON.parse(body.toString()) as Json;
+    if (!isJsonDict(value)) throw this.#error(`a JSON object for ${what}`, typeof value);
+    return value;
+  }
+
+  #text(value: Json | undefined, what: string, bytesMax: number): string {
+    if (typeof value !== 'string' || value === '' || Buffer.byteLength(value) > bytesMax) {
+      throw this.#error(`${what} of 1 to ${bytesMax} octets`, String(value));
+    }
+    return value;
+  }
+
+  #error(expected: string, got: string): SimulatorError {
+    return new SimulatorError(`${this.#host.name}, declarative management`, expected, got);
+  }
+}
+
+export const WATCH_ENROLLMENT = 'com.apple.configuration.watch.enrollment';
+const STATUS_SUBSCRIPTIONS = 'com.apple.configuration.management.status-subscriptions';
+
+/** Facts 15: the configurations that both watchOS and iOS take. */
+export const COMMON_CONFIGURATIONS: readonly string[] = [
+  'com.apple.configuration.legacy',
+  STATUS_SUBSCRIPTIONS,
+  'com.apple.configuration.management.test',
+  'com.apple.configuration.passcode.settings',
+  'com.apple.configuration.security.certificate',
+  'com.apple.configuration.security.identity',
+];
+
+const REQUIRED_KEYS: Record<string, readonly string[]> = {
+  'com.apple.configuration.legacy': ['ProfileURL'],
+  [STATUS_SUBSCRIPTIONS]: ['StatusItems'],
+  'com.apple.configuration.management.test': ['Echo'],
+  'com.apple.configuration.security.certificate': ['CredentialAssetReference'],
+  'com.apple.configuration.security.identity': ['CredentialAssetReference'],
+  [WATCH_ENROLLMENT]: ['EnrollmentProfileURL'],
+};
+
+function clientCapabilities(types: ReadonlySet<string>, statusItems: readonly string[]): JsonDict {
+  return {
+    'supported-versions': ['1.0.0'],
+    'supported-features': {},
+    'supported-payloads': {
+      declarations: {
+        activations: ['com.apple.activation.simple'],
+        assets: ['com.apple.asset.credential.certificate', 'com.apple.asset.data'],
+        configurations: [...types],
+        management: ['com.apple.management.organization-info', 'com.apple.management.server-capabilities'],
+      },
+      'status-items': ['management.client-capabilities', 'management.declarations', ...statusItems],
+    },
+  };
+}
+
+function nest(into: JsonDict, path: readonly string[], value: Json): void {
+  const [head, ...rest] = path;
+  if (head === undefined) return;
+  if (rest.length === 0) {
+    into[head] = value;
+    return;
+  }
+  const inner = into[head];
+  const next = isJsonDict(inner) ? inner : {};
+  into[head] = next;
+  nest(next, rest, value);
+}
+
+/** The encoding is undocumented (facts 4.3): hex in either case or base64. */
+function isDigest(text: string, data: Buffer): boolean {
+  const digest = createHash('sha256').update(data).digest();
+  return text.toLowerCase() === digest.toString('hex') || text === digest.toString('base64');
+}
+
+function isCertificate(data: Buffer, contentType: string): boolean {
+  try {
+    const pem = contentType === 'application/pem';
+    readCertificate(pem ? Buffer.from(data.toString().replace(/-----[^-]+-----/g, ''), 'base64') : data);
+    return true;
+  } catch {
+    // Whatever is wrong with the bytes, the answer is that they are no certificate.
+    return false;
+  }
+}
