@@ -1,0 +1,47 @@
+/**
+ * The numbers of pairing, with their arithmetic (design sections 2, 4 and 7).
+ *
+ * Whoever can forge MachineInfo (facts 19.11) must not be able to lock a watch out, so the limits that a stranger
+ * can use up are counted by source address first:
+ * - One address uses up its own 20 challenges an hour and is refused; a watch elsewhere notices nothing.
+ * - Three addresses use up the watch's 60 an hour. From then on an address gets its first challenge of the hour
+ *   and no second. The watch's own address has had none from the forger, and one challenge is all that a pairing
+ *   needs, so the watch still pairs.
+ * - A challenge that a phone has claimed is never evicted. Unclaimed, one survives two later ones, and it lives
+ *   unclaimed for the seconds between the watch's request and the phone's `GetToken`. To evict it inside 5 s a
+ *   forger must spend 3 of 20 each time: six spoiled attempts an hour for each address it owns, and beyond 60 in
+ *   all it needs a fresh address for each single challenge.
+ * - What remains: a forger who shares the watch's own address (one household, one NAT) shares its 20.
+ */
+import { HOUR_MS, MINUTE_MS } from '../../std/time.ts';
+
+/** From the 403 to the last moment at which it can be claimed or redeemed; people take a minute or two. */
+export const CHALLENGE_LIFE_MS = 10 * MINUTE_MS;
+/** Counted from each minting. The challenge must be live as well, so a token never extends it. */
+export const TOKEN_LIFE_MS = 10 * MINUTE_MS;
+/** How far another issuer's clock may run ahead of ours. */
+export const TOKEN_SKEW_MS = MINUTE_MS;
+/** Ours are about 500 bytes; another issuer may add claims. */
+export const TOKEN_BYTES_MAX = 4096;
+/** A watch that asks again after a lost reply keeps its earlier challenges for a while. */
+export const LIVE_CHALLENGES_MAX = 3;
+
+export const COUNTING_WINDOW_MS = HOUR_MS;
+export const CHALLENGES_PER_SOURCE_MAX = 20;
+export const CHALLENGES_PER_WATCH_MAX = 60;
+/** Rows of the counters kept in one object (about 60 bytes each); beyond it the oldest are forgotten early. */
+export const COUNTED_REQUESTS_MAX = 2048;
+/** Refused tokens from one source that are answered with a fresh challenge; the next is told in words. */
+export const REFUSALS_IN_ROW_MAX = 3;
+
+/** A one-time credential lives this long: a redeemed pairing that got no certificate by then never will. */
+export const REDEEMED_LIFE_MS = HOUR_MS;
+
+/** Kept in the object; D1 keeps the rest. 20 pairings of 64 entries of 200 bytes are 256 KB. */
+export const PAIRINGS_KEPT_MAX = 20;
+/** Of those, ended ones that no phone ever claimed: anybody can make them, so they must not push out the rest. */
+export const UNCLAIMED_KEPT_MAX = 5;
+export const TIMELINE_ENTRIES_MAX = 64;
+/** Places for steps that went well for the first time, so that a flood of refusals cannot hide them. */
+export const TIMELINE_RESERVED = 8;
+export const DETAIL_CHARS_MAX = 120;

@@ -1,0 +1,43 @@
+/**
+ * The ports of pairing that `pki` and `protocol` fill without anybody's help: what a device says of itself, signed,
+ * and the signature of a pairing token.
+ */
+import type { ChainRefusal, ChainVerifier } from '../../pki/chain.ts';
+import type { CmsRefusal } from '../../pki/cms-signed.ts';
+import type { PairingTokenKeys, TokenIssuers } from '../../pki/jws.ts';
+import { verifyMachineInfoSignature } from '../../pki/machine-info-signature.ts';
+import { parseMachineInfo } from '../../protocol/mdm/machine-info.ts';
+import { ok, refuse } from '../../std/outcome.ts';
+import type { MachineInfoRefusal, MachineInfoVerifier, TokenKeys } from './ports.ts';
+
+/** `chain` is the one that knows the anchors of Apple's devices and ignores dates. */
+export function machineInfoVerifier(chain: ChainVerifier): MachineInfoVerifier {
+  return {
+    async verify(cms, nowMs) {
+      const signed = await verifyMachineInfoSignature(cms, chain, nowMs);
+      if (!signed.ok) return refuse(signatureRefusal(signed.refusal));
+      const parsed = parseMachineInfo(signed.value.content);
+      if (!parsed.ok) {
+        const { refusal } = parsed;
+        const detail =
+          refusal.kind === 'malformed-message' ? `${refusal.field}: ${refusal.reason}` : refusal.kind;
+        return refuse({ kind: 'machine-info-malformed', detail });
+      }
+      const { udid, serial, product, pairingToken } = parsed.value;
+      return ok({ udid, serial, product, pairingToken, signerForm: signed.value.signerForm });
+    },
+  };
+}
+
+/** Bytes that are no CMS are malformed; a CMS that does not verify is somebody's who is not a device. */
+function signatureRefusal(refusal: CmsRefusal | ChainRefusal): MachineInfoRefusal {
+  if (refusal.kind === 'malformed-cms') return { kind: 'machine-info-malformed', detail: refusal.reason };
+  return { kind: 'machine-info-unverified', detail: refusal.kind };
+}
+
+export function tokenKeys(keys: PairingTokenKeys, issuers: TokenIssuers): TokenKeys {
+  return {
+    sign: (claims) => keys.sign(claims),
+    verify: (token) => keys.verify(token, issuers),
+  };
+}
