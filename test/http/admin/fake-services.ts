@@ -1,0 +1,289 @@
+/** In-memory services behind the admin API, and a caller that speaks to it as an administrator would. */
+import { Hono } from 'hono';
+import { BootstrapKey } from '../../../src/domain/admin/bootstrap-key.ts';
+import type {
+  AdminServices,
+  CommandRecord,
+  DeviceRecord,
+  ExpectedDevice,
+  NewCommand,
+  Page,
+  PageQuery,
+  PairingRecord,
+  WatchEnrollmentStatus,
+} from '../../../src/domain/admin/services.ts';
+import type { LinkGrant } from '../../../src/domain/identity/one-time-link.ts';
+import type { CommandUuid, SerialNumber, Udid } from '../../../src/domain/ids.ts';
+import { adminApp } from '../../../src/http/admin/routes.ts';
+import type { AppEnv } from '../../../src/http/app-env.ts';
+import type { LogEvent, LogFields } from '../../../src/log.ts';
+import { plistToJson } from '../../../src/protocol/plist/json.ts';
+import type { Bytes } from '../../../src/std/bytes.ts';
+import { ok, refuse } from '../../../src/std/outcome.ts';
+import { Secret } from '../../../src/std/secret.ts';
+import { addMs, type EpochMs, epochMs } from '../../../src/std/time.ts';
+
+export const KEY = 'key-of-the-tests-0123456789';
+export const NOW = epochMs(Date.UTC(2026, 10, 20, 12));
+export const PHONE = 'PHONE-0000000001' as Udid;
+export const WATCH = 'WATCH-0000000001' as Udid;
+export const STRANGER = 'NOBODY-000000001';
+
+const serial = (text: string) => text as SerialNumber;
+
+export function device(over: Partial<DeviceRecord> = {}): DeviceRecord {
+  return {
+    udid: PHONE,
+    serial: serial('PHONESERIAL1'),
+    platform: 'iOS',
+    state: 'enrolled',
+    productName: 'iPhone17,1',
+    osVersion: '27.0',
+    buildVersion: '24A1',
+    enrolledAtMs: NOW,
+    lastSeenAtMs: NOW,
+    phone: null,
+    watches: [WATCH],
+    pairingId: null,
+    ...over,
+  };
+}
+
+export function watch(over: Partial<DeviceRecord> = {}): DeviceRecord {
+  return device({
+    udid: WATCH,
+    serial: serial('WATCHSERIAL1'),
+    platform: 'watchOS',
+    productName: 'Watch7,5',
+    phone: PHONE,
+    watches: [],
+    pairingId: 'pairing-1',
+    ...over,
+  });
+}
+
+/** Pages over a list by index; refuses a cursor that it did not make. */
+function slice<T>(items: readonly T[], page: PageQuery) {
+  const from = page.cursor === null ? 0 : /^#\d+$/.test(page.cursor) ? Number(page.cursor.slice(1)) : -1;
+  if (from < 0) return refuse({ kind: 'malformed-cursor' } as const);
+  const end = from + page.limit;
+  const found: Page<T> = { items: items.slice(from, end), cursor: end < items.length ? `#${end}` : null };
+  return ok(found);
+}
+
+export class FakeServices {
+  devices: DeviceRecord[] = [device(), watch()];
+  pairings: PairingRecord[] = [];
+  expected: ExpectedDevice[] = [];
+  commands = new Map<string, CommandRecord>();
+  enqueued: NewCommand[] = [];
+  contents = new Map<string, string>();
+  links: { grant: LinkGrant; ttlSeconds: number }[] = [];
+  assigned = new Map<string, readonly Bytes[]>();
+  queueMax = 100;
+  failure: Error | null = null;
+  logged: { name: LogEvent; fields: LogFields }[] = [];
+
+  readonly #find = (udid: string) => this.devices.find((known) => known.udid === udid) ?? null;
+
+  all(): AdminServices {
+    let uuids = 0;
+    return {
+      authenticator: new BootstrapKey(new Secret(KEY)),
+      publicUrl: 'https://mdm.example.com',
+      isEnrollmentProfile: (identifier) => identifier === 'com.example.enrollment',
+      newUuid: () => `00000000-0000-4000-8000-${String(++uuids).padStart(12, '0')}`,
+      devices: {
+        find: async (udid) => {
+          if (this.failure !== null) throw this.failure;
+          return this.#find(udid);
+        },
+        list: async (filter, page) =>
+          slice(
+            this.devices.filter(
+              (known) =>
+                (filter.platform ?? known.platform) === known.platform &&
+                (filter.state ?? known.state) === known.state &&
+                (filter.serial ?? known.serial) === known.serial,
+            ),
+            page,
+          ),
+      },
+      commands: {
+        enqueue: async (command, nowMs) => this.#enqueue(command, nowMs),
+        list: async (udid, page) =>
+          this.#find(udid) === null
+            ? refuse({ kind: 'unknown-device', udid })
+            : slice(
+                [...this.commands.values()].filter((command) => command.udid === udid),
+                page,
+              ),
+        find: async (udid, uuid) => this.#command(udid, uuid),
+        cancel: async (udid, commandUuid, nowMs) => {
+          const command = this.#command(udid, commandUuid);
+          if (command === null) return refuse({ kind: 'unknown-command', commandUuid });
+          if (command.state !== 'pending')
+            return refuse({ kind: 'command-not-pending', state: command.state });
+          const canceled: CommandRecord = { ...command, state: 'canceled', answeredAtMs: nowMs };
+          this.commands.set(commandUuid, canceled);
+          return ok(canceled);
+        },
+      },
+      watchEnrollment: {
+        assign: async (phone, anchors) => this.#judge(phone, () => this.assigned.set(phone, anchors)),
+        withdraw: async (phone) => this.#judge(phone, () => this.assigned.delete(phone)),
+        status: async (phone) => this.#judge(phone, () => undefined),
+      },
+      pairings: {
+        list: async ({ watch: of, ...page }) =>
+          slice(
+            this.pairings.filter((pairing) => of === null || pairing.watch === of),
+            page,
+          ),
+        get: async (pairingId) => this.pairings.find((pairing) => pairing.pairingId === pairingId) ?? null,
+      },
+      expectedDevices: {
+        add: async (serials, addedAtMs) => {
+          const fresh = serials.filter((added) => !this.expected.some((known) => known.serial === added));
+          this.expected.push(
+            ...fresh.map((added) => ({ serial: added, platform: 'iOS' as const, addedAtMs })),
+          );
+          return fresh.length;
+        },
+        list: async (page) => slice(this.expected, page),
+        remove: async (removed) => {
+          const before = this.expected.length;
+          this.expected = this.expected.filter((known) => known.serial !== removed);
+          return this.expected.length < before;
+        },
+      },
+      enrollmentLinks: {
+        create: async (grant, ttlSeconds, nowMs) => {
+          this.links.push({ grant, ttlSeconds });
+          return { code: `code${this.links.length}`, expiresAtMs: addMs(nowMs, ttlSeconds * 1000) };
+        },
+      },
+    };
+  }
+
+  #command(udid: string, uuid: string): CommandRecord | null {
+    const command = this.commands.get(uuid);
+    return command?.udid === udid ? command : null;
+  }
+
+  #enqueue(command: NewCommand, nowMs: EpochMs) {
+    const { udid, commandUuid, requestType, expiresAtMs } = command;
+    const known = this.#find(udid);
+    if (known === null) return refuse({ kind: 'unknown-device', udid } as const);
+    if (known.state !== 'enrolled')
+      return refuse({ kind: 'device-not-enrolled', state: known.state } as const);
+    const content = JSON.stringify([udid, plistToJson(command.command)]);
+    const present = this.commands.get(commandUuid);
+    if (present !== undefined) {
+      if (this.contents.get(commandUuid) === content) return ok({ command: present, created: false });
+      return refuse({ kind: 'command-conflict', commandUuid } as const);
+    }
+    if (this.commands.size >= this.queueMax) {
+      return refuse({ kind: 'queue-full', pendingMax: this.queueMax } as const);
+    }
+    const record: CommandRecord = {
+      ...{ commandUuid, udid, requestType, expiresAtMs, state: 'pending', status: null, result: null },
+      createdAtMs: nowMs,
+      answeredAtMs: null,
+    };
+    this.enqueued.push(command);
+    this.contents.set(commandUuid, content);
+    this.commands.set(commandUuid, record);
+    return ok({ command: record, created: true });
+  }
+
+  #judge(phone: Udid, change: () => void) {
+    const known = this.#find(phone);
+    if (known === null) return refuse({ kind: 'unknown-device', udid: phone } as const);
+    if (known.platform !== 'iOS') return refuse({ kind: 'not-a-phone', udid: phone } as const);
+    change();
+    const assigned = this.assigned.has(phone);
+    const status: WatchEnrollmentStatus = {
+      phone,
+      assigned,
+      assignedAtMs: assigned ? NOW : null,
+      anchors: (this.assigned.get(phone) ?? []).map((der) => `digest-of-${der.length}-bytes`),
+      delivered: false,
+      active: null,
+      valid: null,
+      reasons: [],
+      blockedBy: known.state === 'enrolled' ? null : 'not-enrolled',
+      pairings: 0,
+    };
+    return ok(status);
+  }
+}
+
+export function putCommand(fakes: FakeServices, over: Partial<CommandRecord>): CommandRecord {
+  const record: CommandRecord = {
+    commandUuid: 'C-1' as CommandUuid,
+    udid: WATCH,
+    requestType: 'DeviceInformation',
+    state: 'pending',
+    status: null,
+    createdAtMs: NOW,
+    expiresAtMs: null,
+    answeredAtMs: null,
+    result: null,
+    ...over,
+  };
+  fakes.commands.set(record.commandUuid, record);
+  return record;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever document came
+  readonly body: any;
+  readonly text: string;
+}
+
+type Send = (method: string, path: string, json?: unknown, headers?: HeadersInit) => Promise<Answer>;
+
+/** The API below `/api/v1`, as the root application joins it. Text and bytes are sent as they are. */
+export function caller(fakes: FakeServices): Send {
+  const root = new Hono<AppEnv>();
+  root.use(async (c, next) => {
+    c.set('nowMs', NOW);
+    c.set('requestId', 'request-1');
+    c.set('log', { event: (name, fields) => fakes.logged.push({ name, fields }) });
+    await next();
+  });
+  root.route('/api/v1', adminApp(fakes.all()));
+  return async (method, path, json, given) => {
+    const headers = new Headers({ Authorization: `Bearer ${KEY}` });
+    if (json !== undefined) headers.set('Content-Type', 'application/json');
+    for (const [name, value] of new Headers(given)) headers.set(name, value);
+    if (headers.get('Authorization') === '') headers.delete('Authorization');
+    const body = json === undefined ? null : asItIs(json) ? json : JSON.stringify(json);
+    const response = await root.request(`/api/v1${path}`, { method, headers, body });
+    const text = await response.text();
+    const isJson = /json/.test(response.headers.get('Content-Type') ?? '');
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: isJson && text !== '' ? JSON.parse(text) : null,
+      text,
+    };
+  };
+}
+
+function asItIs(body: unknown): body is string | Bytes {
+  return typeof body === 'string' || body instanceof Uint8Array;
+}
+
+/** The refusal's kind, from a problem document that has everything RFC 9457 asks for. */
+export function kindOf(answer: Answer): string {
+  const { type, title, status } = answer.body ?? {};
+  const wellFormed =
+    answer.headers.get('Content-Type') === 'application/problem+json' &&
+    typeof title === 'string' &&
+    status === answer.status;
+  return wellFormed ? String(type).replace('urn:escapement:problem:', '') : `no problem: ${answer.text}`;
+}
