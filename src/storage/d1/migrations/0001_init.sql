@@ -21,36 +21,37 @@ CREATE INDEX devices_by_phone ON devices (phone_udid) WHERE phone_udid IS NOT NU
 CREATE TABLE commands (
   command_uuid TEXT PRIMARY KEY,
   udid TEXT NOT NULL,
-  -- Order of delivery: priority first (0 urgent, 1 normal), then sequence.
+  -- Order of delivery: priority (0 urgent, 1 normal), then rowid, which only grows while older rows remain.
   priority INTEGER NOT NULL CHECK (priority IN (0, 1)),
-  sequence INTEGER NOT NULL,
   request_type TEXT NOT NULL,
-  -- The Command dictionary as an XML plist fragment's JSON form (see protocol/plist json).
-  command TEXT NOT NULL,
+  -- The plist that the device gets, CommandUUID included.
+  body TEXT NOT NULL,
   state TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'not-now')),
   created_at_ms INTEGER NOT NULL,
   expires_at_ms INTEGER,
   -- When the device's object was told that work waits; NULL is what the sweeper looks for.
   noted_at_ms INTEGER,
-  -- The enrollment this command was meant for: a new Authenticate drops what came before.
+  -- The enrollment this command was meant for: a new Authenticate cancels what came before.
   enrollment_id TEXT NOT NULL
 ) STRICT;
-CREATE INDEX commands_by_device ON commands (udid, priority, sequence);
+CREATE INDEX commands_by_device ON commands (udid, priority);
 CREATE INDEX commands_unnoted ON commands (created_at_ms) WHERE noted_at_ms IS NULL;
+CREATE INDEX commands_expiring ON commands (expires_at_ms) WHERE expires_at_ms IS NOT NULL;
 
 CREATE TABLE command_history (
   command_uuid TEXT PRIMARY KEY,
   udid TEXT NOT NULL,
   request_type TEXT NOT NULL,
-  command TEXT NOT NULL,
+  body TEXT NOT NULL,
   state TEXT NOT NULL CHECK (state IN ('acknowledged', 'error', 'expired', 'canceled')),
   status TEXT,
   -- The device's plist exactly as it came.
-  result BLOB,
+  result TEXT,
   created_at_ms INTEGER NOT NULL,
+  expires_at_ms INTEGER,
   answered_at_ms INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX command_history_by_device ON command_history (udid, answered_at_ms);
+CREATE INDEX command_history_by_device ON command_history (udid, created_at_ms);
 
 CREATE TABLE declarations (
   identifier TEXT PRIMARY KEY CHECK (length(identifier) <= 64),
@@ -69,7 +70,7 @@ CREATE TABLE assets (
 
 CREATE TABLE watch_enrollments (
   phone_udid TEXT PRIMARY KEY,
-  -- JSON array of the asset identifiers of the pinned anchors, in the administrator's order.
+  -- JSON array: SHA-256 of each pinned anchor in hex, in the administrator's order.
   anchors TEXT NOT NULL,
   assigned_at_ms INTEGER NOT NULL
 ) STRICT;

@@ -1,0 +1,88 @@
+/**
+ * One device's side of the command queue: what is outstanding, what was put off, what was answered. D1 holds the
+ * commands; this decides which of them may be delivered next. Handbook section 3: one command at a time, the
+ * same result may come twice, NotNow keeps nothing on the device.
+ *
+ * Invariant: a command is delivered only while unanswered, and no second one before the first is answered or
+ * put off.
+ */
+import type { Bytes } from '../../std/bytes.ts';
+import type { EpochMs } from '../../std/time.ts';
+import type { CommandUuid } from '../ids.ts';
+
+export interface Outstanding {
+  readonly commandUuid: CommandUuid;
+  readonly requestType: string;
+  /** The response body exactly as it was sent, for the device that lost it. */
+  readonly body: Bytes;
+  readonly deliveredAtMs: EpochMs;
+}
+
+export type ReportStatus = 'Idle' | 'Acknowledged' | 'Error' | 'CommandFormatError' | 'NotNow';
+
+export interface QueueView {
+  readonly outstanding: Outstanding | null;
+  /** Put off with NotNow in this session. */
+  readonly deferred: readonly CommandUuid[];
+  /** Whether D1 may hold a command for this device. */
+  readonly workWaits: boolean;
+}
+
+export type ReportEffect =
+  | { readonly kind: 'answered'; readonly commandUuid: CommandUuid; readonly state: 'acknowledged' | 'error' }
+  | { readonly kind: 'not-now'; readonly commandUuid: CommandUuid }
+  /** A result that was already counted, or one for a command of an earlier enrollment. */
+  | { readonly kind: 'ignored' }
+  | { readonly kind: 'session-started' };
+
+export type NextStep = 'resend' | 'fetch' | 'empty';
+
+/** A device that puts this many commands off in one session is told to rest; it polls again by itself. */
+export const DEFERRED_MAX = 32;
+
+/** What a report means and what the device is to be given next. */
+export function decideReport(
+  view: QueueView,
+  status: ReportStatus,
+  commandUuid: CommandUuid | null,
+): { readonly effect: ReportEffect; readonly next: NextStep } {
+  const effect = effectOf(view, status, commandUuid);
+  const settled = effect.kind === 'answered' || effect.kind === 'not-now';
+  if (view.outstanding !== null && !settled) return { effect, next: 'resend' };
+  const deferred = view.deferred.length + (effect.kind === 'not-now' ? 1 : 0);
+  const rests = effect.kind !== 'session-started' && deferred >= DEFERRED_MAX;
+  return { effect, next: view.workWaits && !rests ? 'fetch' : 'empty' };
+}
+
+function effectOf(view: QueueView, status: ReportStatus, commandUuid: CommandUuid | null): ReportEffect {
+  if (status === 'Idle') return { kind: 'session-started' };
+  if (commandUuid === null || view.outstanding?.commandUuid !== commandUuid) return { kind: 'ignored' };
+  if (status === 'NotNow') return { kind: 'not-now', commandUuid };
+  return { kind: 'answered', commandUuid, state: status === 'Acknowledged' ? 'acknowledged' : 'error' };
+}
+
+/** A command row as D1 offers it. */
+export interface Candidate {
+  readonly commandUuid: CommandUuid;
+  readonly requestType: string;
+  readonly expiresAtMs: EpochMs | null;
+  readonly body: Bytes;
+}
+
+/**
+ * The first candidate that may go out, or null. `settled` are commands that this device answered or that were
+ * canceled, whose rows D1 may still show because the outbox has not drained.
+ */
+export function chooseCandidate(
+  candidates: readonly Candidate[],
+  deferred: readonly CommandUuid[],
+  settled: (commandUuid: CommandUuid) => boolean,
+  nowMs: EpochMs,
+): Candidate | null {
+  for (const candidate of candidates) {
+    const expired = candidate.expiresAtMs !== null && candidate.expiresAtMs <= nowMs;
+    if (!expired && !deferred.includes(candidate.commandUuid) && !settled(candidate.commandUuid))
+      return candidate;
+  }
+  return null;
+}

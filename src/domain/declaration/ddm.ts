@@ -1,0 +1,144 @@
+/**
+ * Declarative management as a device speaks it (handbook section 4.2). `tokens` and `declaration-items` come from
+ * the device's own object and cost no query; a declaration comes from the edge's rendering or, missing there, from
+ * the store. 404 makes a device drop a declaration, so it is said only of what the device is not to hold.
+ */
+
+import { encodeDeclaration, encodeDeclarationItems, encodeTokens } from '../../protocol/ddm/encode.ts';
+import { parseEndpoint } from '../../protocol/ddm/endpoint.ts';
+import { type DeclarationsStatus, parseStatusReport } from '../../protocol/ddm/status-report.ts';
+import type { DeclarativeManagement } from '../../protocol/mdm/checkin.ts';
+import type { Bytes } from '../../std/bytes.ts';
+import { Fault, type Outcome, ok, refuse } from '../../std/outcome.ts';
+import { type EpochMs, toTimestamp } from '../../std/time.ts';
+import type { Devices, HeldManifest } from '../enrollment/device.ts';
+import type { DeviceRefusal } from '../enrollment/state.ts';
+import type { VerifiedDevice } from '../identity/verified-device.ts';
+import type { DeclarationKind, DeclarationStatus } from './manifest.ts';
+import type { DeclarationStore, RenderedDeclarations } from './ports.ts';
+
+export type DdmRefusal =
+  | { readonly kind: 'unknown-endpoint' }
+  | { readonly kind: 'unknown-declaration' }
+  | { readonly kind: 'status-malformed'; readonly reason: string };
+
+type Answer = Promise<
+  Outcome<
+    { readonly kind: 'accepted' } | { readonly kind: 'declarative'; readonly body: Bytes },
+    DeviceRefusal | DdmRefusal
+  >
+>;
+
+/** The token of a device that was never given a declaration. */
+const NO_DECLARATIONS = 'none';
+/** Client capabilities of iOS 18 take 6 KiB; what is larger is not kept. */
+const CAPABILITIES_CHARS_MAX = 64 * 1024;
+
+export class DeclarativeManagementService {
+  readonly #devices: Devices;
+  readonly #store: DeclarationStore;
+  readonly #rendered: RenderedDeclarations;
+
+  constructor(options: {
+    readonly devices: Devices;
+    readonly store: DeclarationStore;
+    readonly rendered: RenderedDeclarations;
+  }) {
+    this.#devices = options.devices;
+    this.#store = options.store;
+    this.#rendered = options.rendered;
+  }
+
+  async handle(device: VerifiedDevice, message: DeclarativeManagement, nowMs: EpochMs): Answer {
+    const endpoint = parseEndpoint(message.endpoint);
+    if (!endpoint.ok) return endpoint;
+    switch (endpoint.value.kind) {
+      case 'tokens':
+        return this.#fromManifest(device, nowMs, tokens);
+      case 'declaration-items':
+        return this.#fromManifest(device, nowMs, items);
+      case 'declaration':
+        return this.#declaration(device, endpoint.value.declarationKind, endpoint.value.identifier, nowMs);
+      case 'status':
+        return this.#status(device, message.data ?? new Uint8Array(0), nowMs);
+      default:
+        return endpoint.value satisfies never;
+    }
+  }
+
+  async #fromManifest(device: VerifiedDevice, nowMs: EpochMs, encode: (held: HeldManifest) => Bytes): Answer {
+    const held = await this.#devices.of(device.udid).read(device.certificateDigest, nowMs);
+    return held.ok ? ok({ kind: 'declarative', body: encode(held.value) }) : held;
+  }
+
+  async #declaration(
+    device: VerifiedDevice,
+    kind: DeclarationKind,
+    identifier: string,
+    nowMs: EpochMs,
+  ): Answer {
+    const object = this.#devices.of(device.udid);
+    const entry = await object.fetchDeclaration(device.certificateDigest, kind, identifier, nowMs);
+    if (!entry.ok) return entry;
+    if (entry.value === null) return refuse({ kind: 'unknown-declaration' });
+    const rendered = await this.#rendered.get(entry.value);
+    if (rendered !== null) return ok({ kind: 'declarative', body: rendered });
+    const declaration = await this.#store.find(identifier);
+    if (declaration === null || declaration.serverToken !== entry.value.serverToken) {
+      // Never 404: the device is to hold it, and would drop it.
+      throw new Fault('declaration-missing', `a manifest names ${identifier}, which is not stored`);
+    }
+    const body = encodeDeclaration(declaration);
+    await this.#rendered.put(entry.value, body);
+    return ok({ kind: 'declarative', body });
+  }
+
+  async #status(device: VerifiedDevice, data: Bytes, nowMs: EpochMs): Answer {
+    const report = parseStatusReport(data);
+    if (!report.ok) {
+      const reason = 'field' in report.refusal ? report.refusal.field : report.refusal.reason;
+      return refuse({ kind: 'status-malformed', reason });
+    }
+    const { declarations, clientCapabilities, fullReport } = report.value;
+    const statuses = declarations === null ? [] : flatten(declarations);
+    const text = clientCapabilities === null ? null : JSON.stringify(clientCapabilities);
+    const capabilities = text !== null && text.length <= CAPABILITIES_CHARS_MAX ? text : null;
+    const saved = await this.#devices
+      .of(device.udid)
+      .reportDeclarations(
+        device.certificateDigest,
+        { statuses, capabilities, full: fullReport && declarations !== null },
+        nowMs,
+      );
+    return saved.ok ? ok({ kind: 'accepted' }) : saved;
+  }
+}
+
+function tokens(held: HeldManifest): Bytes {
+  return encodeTokens({
+    declarationsToken: held.declarationsToken ?? NO_DECLARATIONS,
+    timestamp: toTimestamp(held.changedAtMs),
+  });
+}
+
+function items(held: HeldManifest): Bytes {
+  const of = (kind: DeclarationKind) => held.entries.filter((entry) => entry.kind === kind);
+  return encodeDeclarationItems({
+    activations: of('activation'),
+    assets: of('asset'),
+    configurations: of('configuration'),
+    management: of('management'),
+    declarationsToken: held.declarationsToken ?? NO_DECLARATIONS,
+  });
+}
+
+function flatten(declarations: DeclarationsStatus): DeclarationStatus[] {
+  const { activations, assets, configurations, management } = declarations;
+  return [...activations, ...assets, ...configurations, ...management].map((status) => ({
+    identifier: status.identifier,
+    serverToken: status.serverToken,
+    active: status.active,
+    valid: status.valid,
+    reasons: status.reasons.map(({ code, description }) => ({ code, description })),
+  }));
+}

@@ -1,0 +1,110 @@
+/**
+ * One device, as the rest of the server speaks to it: the port onto its object, and the shapes that cross.
+ * Every method that takes a digest acts for the device and compares that digest with the pin. All of them may
+ * throw `Unavailable`; a caller then knows nothing of whether the message was taken, and devices say it again.
+ */
+
+import type { Bytes } from '../../std/bytes.ts';
+import type { Outcome } from '../../std/outcome.ts';
+import type { EpochMs } from '../../std/time.ts';
+import type { Candidate, ReportStatus } from '../command/queue.ts';
+import type { DeclarationKind, DeclarationStatus, ManifestEntry } from '../declaration/manifest.ts';
+import type { CommandUuid, Platform, Udid } from '../ids.ts';
+import type { AuthenticateFacts, TokenUpdateFacts } from './decisions.ts';
+import type { DeviceRefusal, Enrollment, ExpectedIdentity } from './state.ts';
+
+export interface DeviceReport {
+  readonly status: ReportStatus;
+  readonly commandUuid: CommandUuid | null;
+  /** The device's plist as it came; kept as the command's result. Empty for Idle. */
+  readonly raw: Bytes;
+  /** `IsSupervised` when the result told it. */
+  readonly supervised: boolean | null;
+}
+
+export type ConnectStep =
+  | { readonly kind: 'empty' }
+  | { readonly kind: 'deliver'; readonly body: Bytes }
+  /** Ask D1 for commands of this enrollment and come back with `offer`. */
+  | {
+      readonly kind: 'fetch';
+      readonly enrollmentId: string;
+      readonly workTold: number;
+      readonly deferred: number;
+    };
+
+export interface Offer {
+  readonly candidates: readonly Candidate[];
+  /** True when D1 has no more than these. */
+  readonly complete: boolean;
+  /** As `fetch` said. */
+  readonly workTold: number;
+  readonly lastStatus: ReportStatus;
+}
+
+export interface HeldManifest {
+  readonly declarationsToken: string | null;
+  readonly changedAtMs: EpochMs;
+  readonly entries: readonly ManifestEntry[];
+  readonly bootstrapToken: Bytes | null;
+  readonly platform: Platform;
+}
+
+export type DescribedDeclaration = ManifestEntry & {
+  readonly fetched: boolean;
+  readonly status: DeclarationStatus | null;
+};
+
+export interface DeviceDescription
+  extends Omit<Enrollment, 'pushToken' | 'unlockToken' | 'bootstrapToken' | 'pushMagic'> {
+  readonly hasUnlockToken: boolean;
+  readonly lastSeenMs: EpochMs;
+  /** JSON of `management.client-capabilities` as last reported. */
+  readonly capabilities: string | null;
+  readonly declarations: readonly DescribedDeclaration[];
+  readonly outstanding: CommandUuid | null;
+}
+
+export interface DeclarationReport {
+  readonly statuses: readonly DeclarationStatus[];
+  /** JSON of `management.client-capabilities`, when the report told it. */
+  readonly capabilities: string | null;
+  readonly full: boolean;
+}
+
+type Answer<T> = Promise<Outcome<T, DeviceRefusal>>;
+
+export interface Device {
+  /** Idempotent by digest. */
+  expectIdentity(identity: ExpectedIdentity): Promise<void>;
+  isCurrent(digest: string): Promise<boolean>;
+  authenticate(digest: string, facts: AuthenticateFacts, nowMs: EpochMs): Answer<null>;
+  updateTokens(digest: string, facts: TokenUpdateFacts, nowMs: EpochMs): Answer<null>;
+  checkOut(digest: string, nowMs: EpochMs): Answer<null>;
+  /** The result in `report` is durable when this returns. */
+  report(digest: string, report: DeviceReport, nowMs: EpochMs): Answer<ConnectStep>;
+  /** Null ends the session; otherwise the chosen command is outstanding when this returns. */
+  offer(digest: string, offer: Offer, nowMs: EpochMs): Answer<Bytes | null>;
+  tellWork(): Promise<void>;
+  /** False when the device has the command or answered it; otherwise it will never be delivered. */
+  cancel(commandUuid: CommandUuid, nowMs: EpochMs): Promise<boolean>;
+  /** Null when nothing ever Authenticated under this UDID. */
+  describe(): Promise<DeviceDescription | null>;
+  /** Same token, no change. */
+  setManifest(entries: readonly ManifestEntry[], declarationsToken: string, nowMs: EpochMs): Promise<void>;
+  read(digest: string, nowMs: EpochMs): Answer<HeldManifest>;
+  fetchDeclaration(
+    digest: string,
+    kind: DeclarationKind,
+    identifier: string,
+    nowMs: EpochMs,
+  ): Answer<ManifestEntry | null>;
+  reportDeclarations(digest: string, report: DeclarationReport, nowMs: EpochMs): Answer<null>;
+  saveBootstrapToken(digest: string, sealed: Bytes | null, nowMs: EpochMs): Answer<null>;
+  /** Tells the outbox now; a failure is left to the alarm. */
+  flush(): Promise<void>;
+}
+
+export interface Devices {
+  of(udid: Udid): Device;
+}

@@ -1,0 +1,62 @@
+/**
+ * What a device's object tells others: D1 (results, delivery states, its own projection), the watch's pairing
+ * object, and whoever wakes devices. Rows are written with the fact they report; telling is idempotent, because
+ * an alarm may run twice.
+ */
+
+import type { Bytes } from '../../std/bytes.ts';
+import type { EpochMs } from '../../std/time.ts';
+import type { Platform, SerialNumber, Udid } from '../ids.ts';
+import type { EnrollmentState } from './state.ts';
+
+export interface DeviceProjection {
+  readonly udid: Udid;
+  readonly serial: SerialNumber;
+  readonly platform: Platform;
+  readonly state: EnrollmentState;
+  readonly productName: string | null;
+  readonly osVersion: string | null;
+  readonly buildVersion: string | null;
+  readonly phoneUdid: string | null;
+  readonly pairingId: string | null;
+  readonly enrolledAtMs: EpochMs | null;
+  readonly lastSeenMs: EpochMs;
+  readonly revision: number;
+}
+
+export type DeviceMessage =
+  /** A command was answered: out of the queue, into history. */
+  | {
+      readonly kind: 'result';
+      readonly commandUuid: string;
+      readonly state: 'acknowledged' | 'error';
+      readonly status: string;
+      readonly answeredAtMs: EpochMs;
+      readonly raw: Bytes;
+    }
+  /** A command went out, or was put off. Says nothing that `result` does not outrank. */
+  | { readonly kind: 'progress'; readonly commandUuid: string; readonly state: 'delivered' | 'not-now' }
+  /** A new enrollment began, or the old one ended: pending commands of any other enrollment are canceled. */
+  | {
+      readonly kind: 'reset';
+      readonly udid: Udid;
+      readonly enrollmentId: string | null;
+      readonly atMs: EpochMs;
+    }
+  | { readonly kind: 'projection'; readonly device: DeviceProjection }
+  | {
+      readonly kind: 'pairing';
+      readonly watchUdid: Udid;
+      readonly pairingId: string;
+      readonly step: 'authenticated' | 'enrolled';
+      readonly atMs: EpochMs;
+    }
+  /** The manifest changed, or a device enrolled that has one: it is to be told by one command. */
+  | { readonly kind: 'declare'; readonly udid: Udid; readonly atMs: EpochMs }
+  /** The session ended with commands put off and the device will not come back by itself. */
+  | { readonly kind: 'wake'; readonly udid: Udid };
+
+/** Tells all of them, or throws; told again after a failure, in the same order. Must be idempotent. */
+export interface DeviceOutboxPort {
+  tell(messages: readonly DeviceMessage[]): Promise<void>;
+}

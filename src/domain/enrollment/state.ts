@@ -1,0 +1,59 @@
+/**
+ * What one device's enrollment is, as its own object holds it. The certificate that Authenticated is the pin:
+ * nothing but it, or a renewal of it that was issued here, speaks for the device afterwards.
+ */
+import type { Bytes } from '../../std/bytes.ts';
+import type { EpochMs } from '../../std/time.ts';
+import type { Platform, SerialNumber } from '../ids.ts';
+
+/** `authenticated` is "started"; TokenUpdate makes it `enrolled` (Apple: push only after the first one). */
+export type EnrollmentState = 'authenticated' | 'enrolled' | 'checked-out';
+
+export interface Enrollment {
+  /** Digest of the certificate that Authenticated: one enrollment, one name, also across renewals. */
+  readonly enrollmentId: string;
+  readonly state: EnrollmentState;
+  /** SHA-256 of the pinned certificate's DER, lower-case hex. */
+  readonly pin: string;
+  readonly platform: Platform;
+  readonly serial: SerialNumber;
+  readonly pairingId: string | null;
+  /** The iPhone that a watch was paired through. */
+  readonly phoneUdid: string | null;
+  readonly topic: string | null;
+  readonly pushToken: Bytes | null;
+  readonly pushMagic: string | null;
+  /** Sealed under the storage key; opened only to build ClearPasscode. */
+  readonly unlockToken: Bytes | null;
+  /** Sealed likewise. */
+  readonly bootstrapToken: Bytes | null;
+  readonly productName: string | null;
+  readonly osVersion: string | null;
+  readonly buildVersion: string | null;
+  /** As far as a command result has told; null is "not known". */
+  readonly supervised: boolean | null;
+  readonly startedAtMs: EpochMs;
+  readonly enrolledAtMs: EpochMs | null;
+}
+
+/** A certificate issued here for this device that has not spoken yet. */
+export interface ExpectedIdentity {
+  readonly digest: string;
+  readonly platform: Platform;
+  readonly serial: SerialNumber;
+  readonly pairingId: string | null;
+  readonly phoneUdid: string | null;
+  /** Digest of the certificate that it replaces, when it is a renewal. */
+  readonly renewalOf: string | null;
+  readonly issuedAtMs: EpochMs;
+}
+
+/** A device that SCEP answers twice may hold several certificates for a moment; more than this is a loop. */
+export const EXPECTED_IDENTITIES_MAX = 4;
+
+/** Why a device's message is not acted on. To the device all of these are a bare 403. */
+export type DeviceRefusal =
+  | { readonly kind: 'not-enrolled' }
+  | { readonly kind: 'checked-out' }
+  | { readonly kind: 'pin-mismatch' }
+  | { readonly kind: 'identity-unknown' };

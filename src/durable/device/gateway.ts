@@ -1,0 +1,44 @@
+/** The `Devices` port over the device objects. */
+import type { Device, Devices } from '../../domain/enrollment/device.ts';
+import type { Udid } from '../../domain/ids.ts';
+import { callObject } from '../stub.ts';
+import type { DeviceObject } from './object.ts';
+
+type Namespace = DurableObjectNamespace<DeviceObject>;
+
+export class ObjectDevices implements Devices {
+  readonly #namespace: Namespace;
+
+  constructor(namespace: Namespace) {
+    this.#namespace = namespace;
+  }
+
+  of(udid: Udid): Device {
+    const namespace = this.#namespace;
+    // The runtime's stub types wrap each value so that Outcomes stop being Outcomes; DeviceObject implements
+    // Served<Device>, which is the check that this view of its stub is right.
+    const stub = () => namespace.getByName(udid) as unknown as Device;
+    const at = <T>(call: (device: Device) => Promise<T>) => callObject(stub, call);
+    return {
+      expectIdentity: (identity) => at((device) => device.expectIdentity(identity)),
+      isCurrent: (digest) => at((device) => device.isCurrent(digest)),
+      authenticate: (digest, facts, nowMs) => at((device) => device.authenticate(digest, facts, nowMs)),
+      updateTokens: (digest, facts, nowMs) => at((device) => device.updateTokens(digest, facts, nowMs)),
+      checkOut: (digest, nowMs) => at((device) => device.checkOut(digest, nowMs)),
+      report: (digest, report, nowMs) => at((device) => device.report(digest, report, nowMs)),
+      offer: (digest, offer, nowMs) => at((device) => device.offer(digest, offer, nowMs)),
+      tellWork: () => at((device) => device.tellWork()),
+      cancel: (commandUuid, nowMs) => at((device) => device.cancel(commandUuid, nowMs)),
+      describe: () => at((device) => device.describe()),
+      setManifest: (entries, token, nowMs) => at((device) => device.setManifest(entries, token, nowMs)),
+      read: (digest, nowMs) => at((device) => device.read(digest, nowMs)),
+      fetchDeclaration: (digest, kind, identifier, nowMs) =>
+        at((device) => device.fetchDeclaration(digest, kind, identifier, nowMs)),
+      reportDeclarations: (digest, report, nowMs) =>
+        at((device) => device.reportDeclarations(digest, report, nowMs)),
+      saveBootstrapToken: (digest, sealed, nowMs) =>
+        at((device) => device.saveBootstrapToken(digest, sealed, nowMs)),
+      flush: () => at((device) => device.flush()),
+    };
+  }
+}

@@ -1,0 +1,110 @@
+/** The device object's declarations: what it is to hold, which of it was fetched, and what it reported. */
+import type { DeclarationKind, DeclarationStatus, ManifestEntry } from '../../domain/declaration/manifest.ts';
+import type { EpochMs } from '../../std/time.ts';
+
+export class ManifestStore {
+  readonly #sql: SqlStorage;
+  #entries: readonly ManifestEntry[] | null = null;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  /** From memory after the first read: `tokens` and `declaration-items` cost no query. */
+  entries(): readonly ManifestEntry[] {
+    this.#entries ??= this.#sql
+      .exec<{ kind: string; identifier: string; server_token: string }>(
+        'SELECT kind, identifier, server_token FROM manifest ORDER BY kind, identifier',
+      )
+      .toArray()
+      .map((row) => ({
+        kind: row.kind as DeclarationKind,
+        identifier: row.identifier,
+        serverToken: row.server_token,
+      }));
+    return this.#entries;
+  }
+
+  replace(entries: readonly ManifestEntry[]): void {
+    const kept = new Map(this.entries().map((entry) => [entry.identifier, entry]));
+    for (const entry of entries) {
+      const old = kept.get(entry.identifier);
+      kept.delete(entry.identifier);
+      if (old?.serverToken === entry.serverToken && old.kind === entry.kind) continue;
+      this.#sql.exec(
+        'INSERT OR REPLACE INTO manifest (identifier, kind, server_token, fetched_at_ms) VALUES (?, ?, ?, NULL)',
+        entry.identifier,
+        entry.kind,
+        entry.serverToken,
+      );
+    }
+    for (const identifier of kept.keys())
+      this.#sql.exec('DELETE FROM manifest WHERE identifier = ?', identifier);
+    this.#entries = null;
+  }
+
+  /** Notes the first fetch of a declaration as it now stands. */
+  fetched(identifier: string, nowMs: EpochMs): void {
+    this.#sql.exec(
+      'UPDATE manifest SET fetched_at_ms = ? WHERE identifier = ? AND fetched_at_ms IS NULL',
+      nowMs,
+      identifier,
+    );
+  }
+
+  /**
+   * Only what the manifest holds is kept, and only for the token it holds now: `valid` belongs to one
+   * `server-token`. A full report replaces everything.
+   */
+  report(statuses: readonly DeclarationStatus[], full: boolean, nowMs: EpochMs): void {
+    if (full) this.#sql.exec('DELETE FROM declaration_status');
+    const current = new Map(this.entries().map((entry) => [entry.identifier, entry.serverToken]));
+    for (const status of statuses) {
+      if (current.get(status.identifier) !== status.serverToken) continue;
+      this.#sql.exec(
+        `INSERT OR REPLACE INTO declaration_status (identifier, server_token, active, valid, reasons, at_ms)
+         VALUES (?, ?, ?, ?, ?, ?)`,
+        status.identifier,
+        status.serverToken,
+        Number(status.active),
+        status.valid,
+        JSON.stringify(status.reasons),
+        nowMs,
+      );
+    }
+  }
+
+  describe(): readonly (ManifestEntry & {
+    readonly fetched: boolean;
+    readonly status: DeclarationStatus | null;
+  })[] {
+    return this.#sql
+      .exec<Record<string, SqlStorageValue>>(
+        `SELECT m.kind, m.identifier, m.server_token, m.fetched_at_ms, s.active, s.valid, s.reasons
+         FROM manifest m LEFT JOIN declaration_status s
+           ON s.identifier = m.identifier AND s.server_token = m.server_token
+         ORDER BY m.kind, m.identifier`,
+      )
+      .toArray()
+      .map((row) => {
+        const identifier = row['identifier'] as string;
+        const serverToken = row['server_token'] as string;
+        return {
+          kind: row['kind'] as DeclarationKind,
+          identifier,
+          serverToken,
+          fetched: row['fetched_at_ms'] !== null,
+          status:
+            row['valid'] === null
+              ? null
+              : {
+                  identifier,
+                  serverToken,
+                  active: row['active'] === 1,
+                  valid: row['valid'] as DeclarationStatus['valid'],
+                  reasons: JSON.parse(row['reasons'] as string),
+                },
+        };
+      });
+  }
+}

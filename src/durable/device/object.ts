@@ -1,0 +1,421 @@
+/**
+ * One enrolled device, named by its UDID: its enrollment and pin, the command it is working on, the declarations
+ * it is to hold, and an outbox of what others must be told.
+ *
+ * Invariants: every method that acts for the device compares the certificate digest with the pin first; at most
+ * one command is outstanding; a command that was answered or canceled never goes out again; state, decision and
+ * outbox rows of one message are one transaction.
+ *
+ * An idle poll is answered from memory: no query, no write. The object is never deleted: after CheckOut it is
+ * the record that this device was here, without its secrets. Alarms drain the outbox.
+ */
+import { DurableObject } from 'cloudflare:workers';
+import { chooseCandidate, decideReport } from '../../domain/command/queue.ts';
+import type { DeclarationKind, DeclarationStatus, ManifestEntry } from '../../domain/declaration/manifest.ts';
+import {
+  type AuthenticateFacts,
+  decideAuthenticate,
+  decideCaller,
+  decideCheckOut,
+  decideTokenUpdate,
+  type EnrollmentChange,
+  type TokenUpdateFacts,
+} from '../../domain/enrollment/decisions.ts';
+import type {
+  ConnectStep,
+  Device,
+  DeviceDescription,
+  DeviceReport,
+  HeldManifest,
+  Offer,
+} from '../../domain/enrollment/device.ts';
+import type { DeviceOutboxPort } from '../../domain/enrollment/outbox.ts';
+import type { DeviceRefusal, Enrollment, ExpectedIdentity } from '../../domain/enrollment/state.ts';
+import type { CommandUuid, Udid } from '../../domain/ids.ts';
+import { consoleLog } from '../../log.ts';
+import type { Bytes } from '../../std/bytes.ts';
+import { type Outcome, ok } from '../../std/outcome.ts';
+import { type EpochMs, epochMs, MINUTE_MS } from '../../std/time.ts';
+import { migrate } from '../migrate.ts';
+import type { Served } from '../stub.ts';
+import { ManifestStore } from './manifest-store.ts';
+import init from './schema/0001_init.sql';
+import { DeviceStore } from './store.ts';
+
+/** `last seen` reaches storage this often: a fleet that polls every minute costs one write in fifteen. */
+const LAST_SEEN_FLUSH_MS = 15 * MINUTE_MS;
+/** Retries of the outbox wait 1 s, 2 s, 4 s … and never longer than this. */
+const OUTBOX_RETRY_MAX_MS = 5 * MINUTE_MS;
+
+export class DeviceObject extends DurableObject<Env> implements Served<Device> {
+  readonly #outboxPort: DeviceOutboxPort;
+  #store: DeviceStore;
+  #manifest: ManifestStore;
+  #lastSeenMs: EpochMs;
+  #draining: Promise<void> | null = null;
+
+  constructor(ctx: DurableObjectState, env: Env, outbox: DeviceOutboxPort) {
+    super(ctx, env);
+    migrate(ctx.storage, [init]);
+    this.#outboxPort = outbox;
+    this.#store = new DeviceStore(ctx.storage.sql);
+    this.#manifest = new ManifestStore(ctx.storage.sql);
+    this.#lastSeenMs = this.#store.progress.lastSeenMs;
+  }
+
+  /** A certificate was issued for this device; from now on it may Authenticate, or succeed the pinned one. */
+  expectIdentity(identity: ExpectedIdentity): void {
+    this.#transact(() => this.#store.expectIdentity(identity));
+  }
+
+  authenticate(digest: string, facts: AuthenticateFacts, nowMs: EpochMs): Outcome<null, DeviceRefusal> {
+    const decided = decideAuthenticate(this.#store.enrollment, this.#store.expected, digest, facts, nowMs);
+    if (!decided.ok) return decided;
+    const change = decided.value;
+    if (change !== null) this.#transact(() => this.#apply(change, nowMs));
+    return ok(null);
+  }
+
+  updateTokens(digest: string, facts: TokenUpdateFacts, nowMs: EpochMs): Outcome<null, DeviceRefusal> {
+    return this.#asCaller(digest, nowMs, (enrollment) => {
+      this.#apply(decideTokenUpdate(enrollment, facts, nowMs), nowMs);
+      return null;
+    });
+  }
+
+  checkOut(digest: string, nowMs: EpochMs): Outcome<null, DeviceRefusal> {
+    const { enrollment } = this.#store;
+    // Its first reply may have been lost: saying it again is no error.
+    if (enrollment?.state === 'checked-out' && enrollment.pin === digest) return ok(null);
+    return this.#asCaller(digest, nowMs, (current) => {
+      this.#apply(decideCheckOut(current), nowMs);
+      return null;
+    });
+  }
+
+  /** A message on the command channel: commits the result, if it is one, and says what comes next. */
+  report(digest: string, report: DeviceReport, nowMs: EpochMs): Outcome<ConnectStep, DeviceRefusal> {
+    const store = this.#store;
+    if (report.status === 'Idle' && this.#isIdle(digest)) {
+      this.#touch(nowMs);
+      return ok({ kind: 'empty' });
+    }
+    return this.#asCaller(digest, nowMs, (enrollment) => {
+      const { effect, next } = decideReport(store, report.status, report.commandUuid);
+      if (effect.kind === 'session-started') store.startSession();
+      if (effect.kind === 'not-now') this.#putOff(effect.commandUuid, nowMs);
+      if (effect.kind === 'answered') this.#settleResult(effect.commandUuid, effect.state, report, nowMs);
+      if (next === 'resend' && store.outstanding !== null)
+        return { kind: 'deliver', body: store.outstanding.body };
+      if (next === 'fetch') {
+        const { enrollmentId } = enrollment;
+        return {
+          kind: 'fetch',
+          enrollmentId,
+          workTold: store.progress.workTold,
+          deferred: store.deferred.length,
+        };
+      }
+      if (report.status !== 'NotNow') this.#wakeForDeferred();
+      return { kind: 'empty' };
+    });
+  }
+
+  /**
+   * Chooses among the rows that D1 showed and makes the choice outstanding. Null ends the session; the wait is
+   * cleared only if nobody told of new work since `report` answered.
+   */
+  offer(digest: string, offer: Offer, nowMs: EpochMs): Outcome<Bytes | null, DeviceRefusal> {
+    return this.#asCaller(digest, nowMs, () => {
+      const store = this.#store;
+      // Another connection of the same device was faster: one command at a time, so it gets that one again.
+      if (store.outstanding !== null) return store.outstanding.body;
+      const done = (commandUuid: CommandUuid) => store.isDone(commandUuid);
+      const chosen = chooseCandidate(offer.candidates, store.deferred, done, nowMs);
+      if (chosen === null) {
+        const settled = offer.complete && store.deferred.length === 0;
+        if (settled) store.saveProgress({ workCleared: offer.workTold });
+        if (offer.lastStatus !== 'NotNow') this.#wakeForDeferred();
+        return null;
+      }
+      const { commandUuid, requestType, body } = chosen;
+      store.saveOutstanding({ commandUuid, requestType, body, deliveredAtMs: nowMs });
+      this.#post({ kind: 'progress', commandUuid, state: 'delivered' });
+      return body;
+    });
+  }
+
+  /** Work was committed to D1 for this device. */
+  tellWork(): void {
+    this.#transact(() => this.#store.saveProgress({ workTold: this.#store.progress.workTold + 1 }));
+  }
+
+  /** Makes sure that a command never goes out again. False when the device has it, or answered it. */
+  cancel(commandUuid: CommandUuid, nowMs: EpochMs): boolean {
+    if (this.#store.outstanding?.commandUuid === commandUuid || this.#store.isDone(commandUuid)) return false;
+    this.#transact(() => this.#store.settle(commandUuid, 'done', nowMs));
+    return true;
+  }
+
+  /** For administrators and for decisions about other devices; asks for no certificate. */
+  describe(): DeviceDescription | null {
+    const { enrollment } = this.#store;
+    if (enrollment === null) return null;
+    const { pushToken, unlockToken, bootstrapToken, pushMagic, ...open } = enrollment;
+    return {
+      ...open,
+      hasUnlockToken: unlockToken !== null,
+      lastSeenMs: this.#lastSeenMs,
+      capabilities: this.#store.progress.capabilities,
+      declarations: this.#manifest.describe(),
+      outstanding: this.#store.outstanding?.commandUuid ?? null,
+    };
+  }
+
+  /** Whether this certificate is the one that speaks for the device now. */
+  isCurrent(digest: string): boolean {
+    return decideCaller(this.#store.enrollment, this.#store.expected, digest).ok;
+  }
+
+  /** Replaces what the device is to hold. When that changes anything, the device is told by a command. */
+  setManifest(entries: readonly ManifestEntry[], declarationsToken: string, nowMs: EpochMs): void {
+    if (this.#store.progress.declarationsToken === declarationsToken) return;
+    this.#transact(() => {
+      this.#manifest.replace(entries);
+      this.#store.saveProgress({ declarationsToken, manifestAtMs: nowMs });
+      if (this.#store.enrollment?.state === 'enrolled')
+        this.#post({ kind: 'declare', udid: this.#udid, atMs: nowMs });
+    });
+  }
+
+  /** What the device is to hold, and its sealed bootstrap token; from memory. */
+  read(digest: string, nowMs: EpochMs): Outcome<HeldManifest, DeviceRefusal> {
+    return this.#asCaller(digest, nowMs, (enrollment) => ({
+      declarationsToken: this.#store.progress.declarationsToken,
+      changedAtMs: this.#store.progress.manifestAtMs ?? enrollment.startedAtMs,
+      entries: this.#manifest.entries(),
+      bootstrapToken: enrollment.bootstrapToken,
+      platform: enrollment.platform,
+    }));
+  }
+
+  /** The entry with this identifier, or null; notes that the device fetched it. */
+  fetchDeclaration(
+    digest: string,
+    kind: DeclarationKind,
+    identifier: string,
+    nowMs: EpochMs,
+  ): Outcome<ManifestEntry | null, DeviceRefusal> {
+    return this.#asCaller(digest, nowMs, () => {
+      const entry = this.#manifest
+        .entries()
+        .find((held) => held.identifier === identifier && held.kind === kind);
+      if (entry === undefined) return null;
+      this.#manifest.fetched(identifier, nowMs);
+      return entry;
+    });
+  }
+
+  reportDeclarations(
+    digest: string,
+    report: {
+      readonly statuses: readonly DeclarationStatus[];
+      readonly capabilities: string | null;
+      readonly full: boolean;
+    },
+    nowMs: EpochMs,
+  ): Outcome<null, DeviceRefusal> {
+    return this.#asCaller(digest, nowMs, () => {
+      this.#manifest.report(report.statuses, report.full, nowMs);
+      if (report.capabilities !== null) this.#store.saveProgress({ capabilities: report.capabilities });
+      return null;
+    });
+  }
+
+  /** Keeps the sealed token; null clears it. */
+  saveBootstrapToken(digest: string, sealed: Bytes | null, nowMs: EpochMs): Outcome<null, DeviceRefusal> {
+    return this.#asCaller(digest, nowMs, (enrollment) => {
+      this.#store.saveEnrollment({ ...enrollment, bootstrapToken: sealed });
+      return null;
+    });
+  }
+
+  /** Tells the outbox now, for a caller that wants to read what it wrote. A failure is left to the alarm. */
+  async flush(): Promise<void> {
+    if (this.#store.hasOutbox()) await this.#drain();
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#drain();
+    this.#transact(() => this.#store.pruneSettled(epochMs(Date.now())));
+  }
+
+  get #udid(): Udid {
+    return this.ctx.id.name as Udid;
+  }
+
+  /** The one case that must cost nothing: known device, nothing outstanding, nothing waiting, nothing put off. */
+  #isIdle(digest: string): boolean {
+    const { enrollment, outstanding, workWaits, deferred } = this.#store;
+    const known = enrollment !== null && enrollment.state !== 'checked-out' && enrollment.pin === digest;
+    return known && outstanding === null && !workWaits && deferred.length === 0;
+  }
+
+  #asCaller<T>(
+    digest: string,
+    nowMs: EpochMs,
+    act: (enrollment: Enrollment) => T,
+  ): Outcome<T, DeviceRefusal> {
+    const caller = decideCaller(this.#store.enrollment, this.#store.expected, digest);
+    if (!caller.ok) return caller;
+    const value = this.#transact(() => {
+      if (caller.value.pin !== this.#store.enrollment?.pin) this.#store.saveEnrollment(caller.value);
+      return act(caller.value);
+    });
+    this.#touch(nowMs);
+    return ok(value);
+  }
+
+  #apply(change: EnrollmentChange, nowMs: EpochMs): void {
+    const { enrollment } = change;
+    const store = this.#store;
+    store.saveEnrollment(enrollment);
+    if (change.reset) {
+      store.resetQueue();
+      store.forgetExpected();
+      const live = enrollment.state === 'checked-out' ? null : enrollment.enrollmentId;
+      this.#post({ kind: 'reset', udid: this.#udid, enrollmentId: live, atMs: nowMs });
+    }
+    if (change.pairingStep !== null && enrollment.pairingId !== null) {
+      const { pairingId } = enrollment;
+      this.#post({
+        kind: 'pairing',
+        watchUdid: this.#udid,
+        pairingId,
+        step: change.pairingStep,
+        atMs: nowMs,
+      });
+    }
+    if (enrollment.enrolledAtMs === nowMs && this.#manifest.entries().length > 0) {
+      this.#post({ kind: 'declare', udid: this.#udid, atMs: nowMs });
+    }
+    this.#lastSeenMs = nowMs;
+    this.#project();
+  }
+
+  #putOff(commandUuid: CommandUuid, nowMs: EpochMs): void {
+    this.#store.saveOutstanding(null);
+    this.#store.settle(commandUuid, 'deferred', nowMs);
+    this.#post({ kind: 'progress', commandUuid, state: 'not-now' });
+  }
+
+  #settleResult(
+    commandUuid: CommandUuid,
+    state: 'acknowledged' | 'error',
+    report: DeviceReport,
+    nowMs: EpochMs,
+  ): void {
+    this.#store.saveOutstanding(null);
+    this.#store.settle(commandUuid, 'done', nowMs);
+    const { status, raw, supervised } = report;
+    this.#post({ kind: 'result', commandUuid, state, status, answeredAtMs: nowMs, raw });
+    const { enrollment } = this.#store;
+    if (supervised !== null && enrollment !== null) this.#store.saveEnrollment({ ...enrollment, supervised });
+  }
+
+  /** NotNow that was not the session's last word: the device will not come back by itself (handbook section 3). */
+  #wakeForDeferred(): void {
+    if (this.#store.deferred.length > 0) this.#post({ kind: 'wake', udid: this.#udid });
+  }
+
+  /** Memory only, but for one write every LAST_SEEN_FLUSH_MS. */
+  #touch(nowMs: EpochMs): void {
+    this.#lastSeenMs = nowMs;
+    if (nowMs - this.#store.progress.lastSeenMs < LAST_SEEN_FLUSH_MS) return;
+    this.#transact(() => this.#project());
+  }
+
+  #project(): void {
+    const { enrollment, progress } = this.#store;
+    if (enrollment === null) return;
+    const revision = progress.revision + 1;
+    this.#store.saveProgress({ revision, lastSeenMs: this.#lastSeenMs });
+    const {
+      serial,
+      platform,
+      state,
+      productName,
+      osVersion,
+      buildVersion,
+      phoneUdid,
+      pairingId,
+      enrolledAtMs,
+    } = enrollment;
+    this.#post({
+      kind: 'projection',
+      device: {
+        udid: this.#udid,
+        serial,
+        platform,
+        state,
+        productName,
+        osVersion,
+        buildVersion,
+        phoneUdid,
+        pairingId,
+        enrolledAtMs,
+        lastSeenMs: this.#lastSeenMs,
+        revision,
+      },
+    });
+  }
+
+  #post(message: Parameters<DeviceStore['post']>[0]): void {
+    this.#store.post(message);
+    void this.ctx.storage.setAlarm(Date.now());
+  }
+
+  /** One drain at a time; whoever comes meanwhile waits for the same one. */
+  #drain(): Promise<void> {
+    this.#draining ??= this.#drainAll().finally(() => {
+      this.#draining = null;
+    });
+    return this.#draining;
+  }
+
+  async #drainAll(): Promise<void> {
+    for (let batch = this.#store.outbox(); batch.length > 0; batch = this.#store.outbox()) {
+      try {
+        await this.#outboxPort.tell(batch.map((row) => row.message));
+      } catch (error) {
+        // Whatever failed, the rows stay; an alarm that throws would be given up after six tries.
+        this.#retryLater(error);
+        return;
+      }
+      this.#transact(() => {
+        this.#store.told(batch.map((row) => row.id));
+        if (this.#store.progress.outboxFailures > 0) this.#store.saveProgress({ outboxFailures: 0 });
+      });
+    }
+  }
+
+  #retryLater(error: unknown): void {
+    const outboxFailures = this.#store.progress.outboxFailures + 1;
+    this.#transact(() => this.#store.saveProgress({ outboxFailures }));
+    const waitMs = Math.min(1000 * 2 ** Math.min(outboxFailures - 1, 20), OUTBOX_RETRY_MAX_MS);
+    void this.ctx.storage.setAlarm(Date.now() + waitMs);
+    const message = error instanceof Error ? error.message : String(error);
+    consoleLog().event('drain-failed', { udid: this.#udid, count: outboxFailures, error: message });
+  }
+
+  /** Runs `act` atomically; if it throws, memory is read again from what was kept. */
+  #transact<T>(act: () => T): T {
+    try {
+      return this.ctx.storage.transactionSync(act);
+    } catch (error) {
+      this.#store = new DeviceStore(this.ctx.storage.sql);
+      this.#manifest = new ManifestStore(this.ctx.storage.sql);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,196 @@
+/** The device object's rows and their types, one reader and one writer a table. No decisions here. */
+import type { Outstanding } from '../../domain/command/queue.ts';
+import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
+import type { Enrollment, ExpectedIdentity } from '../../domain/enrollment/state.ts';
+import type { CommandUuid, Platform, SerialNumber } from '../../domain/ids.ts';
+import type { Bytes } from '../../std/bytes.ts';
+import type { EpochMs } from '../../std/time.ts';
+import type { Progress } from './store.ts';
+
+type Row = Record<string, SqlStorageValue>;
+
+function first(sql: SqlStorage, query: string): Row | null {
+  return (sql.exec(query).toArray()[0] as Row | undefined) ?? null;
+}
+
+const bytes = (value: SqlStorageValue | undefined): Bytes | null =>
+  value instanceof ArrayBuffer ? new Uint8Array(value) : null;
+const text = (value: SqlStorageValue | undefined): string | null =>
+  typeof value === 'string' ? value : null;
+const flag = (value: SqlStorageValue | undefined): boolean | null => (value === null ? null : value === 1);
+const flagValue = (value: boolean | null): number | null => (value === null ? null : Number(value));
+
+export function readEnrollment(sql: SqlStorage): Enrollment | null {
+  const row = first(sql, 'SELECT * FROM enrollment');
+  if (row === null) return null;
+  return {
+    enrollmentId: row['enrollment_id'] as string,
+    state: row['state'] as Enrollment['state'],
+    pin: row['pin'] as string,
+    platform: row['platform'] as Platform,
+    serial: row['serial'] as SerialNumber,
+    pairingId: text(row['pairing_id']),
+    phoneUdid: text(row['phone_udid']),
+    topic: text(row['topic']),
+    pushToken: bytes(row['push_token']),
+    pushMagic: text(row['push_magic']),
+    unlockToken: bytes(row['unlock_token']),
+    bootstrapToken: bytes(row['bootstrap_token']),
+    productName: text(row['product_name']),
+    osVersion: text(row['os_version']),
+    buildVersion: text(row['build_version']),
+    supervised: flag(row['supervised']),
+    startedAtMs: row['started_at_ms'] as EpochMs,
+    enrolledAtMs: row['enrolled_at_ms'] as EpochMs | null,
+  };
+}
+
+export function writeEnrollment(sql: SqlStorage, e: Enrollment): void {
+  sql.exec(
+    `INSERT OR REPLACE INTO enrollment (one, enrollment_id, state, pin, platform, serial, pairing_id, phone_udid,
+       topic, push_token, push_magic, unlock_token, bootstrap_token, product_name, os_version, build_version,
+       supervised, started_at_ms, enrolled_at_ms)
+     VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    e.enrollmentId,
+    e.state,
+    e.pin,
+    e.platform,
+    e.serial,
+    e.pairingId,
+    e.phoneUdid,
+    e.topic,
+    e.pushToken,
+    e.pushMagic,
+    e.unlockToken,
+    e.bootstrapToken,
+    e.productName,
+    e.osVersion,
+    e.buildVersion,
+    flagValue(e.supervised),
+    e.startedAtMs,
+    e.enrolledAtMs,
+  );
+}
+
+export function readExpected(sql: SqlStorage): readonly ExpectedIdentity[] {
+  return sql
+    .exec<Row>('SELECT * FROM expected_identity ORDER BY issued_at_ms, digest')
+    .toArray()
+    .map((row) => ({
+      digest: row['digest'] as string,
+      platform: row['platform'] as Platform,
+      serial: row['serial'] as SerialNumber,
+      pairingId: text(row['pairing_id']),
+      phoneUdid: text(row['phone_udid']),
+      renewalOf: text(row['renewal_of']),
+      issuedAtMs: row['issued_at_ms'] as EpochMs,
+    }));
+}
+
+export function writeExpected(sql: SqlStorage, identity: ExpectedIdentity, kept: number): void {
+  sql.exec(
+    `INSERT INTO expected_identity (digest, platform, serial, pairing_id, phone_udid, renewal_of, issued_at_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING`,
+    identity.digest,
+    identity.platform,
+    identity.serial,
+    identity.pairingId,
+    identity.phoneUdid,
+    identity.renewalOf,
+    identity.issuedAtMs,
+  );
+  sql.exec(
+    `DELETE FROM expected_identity WHERE digest NOT IN
+       (SELECT digest FROM expected_identity ORDER BY issued_at_ms DESC, digest LIMIT ?)`,
+    kept,
+  );
+}
+
+export function readOutstanding(sql: SqlStorage): Outstanding | null {
+  const row = first(sql, 'SELECT * FROM outstanding');
+  if (row === null) return null;
+  return {
+    commandUuid: row['command_uuid'] as CommandUuid,
+    requestType: row['request_type'] as string,
+    body: new Uint8Array(row['body'] as ArrayBuffer),
+    deliveredAtMs: row['delivered_at_ms'] as EpochMs,
+  };
+}
+
+export function writeOutstanding(sql: SqlStorage, outstanding: Outstanding | null): void {
+  if (outstanding === null) {
+    sql.exec('DELETE FROM outstanding');
+    return;
+  }
+  sql.exec(
+    'INSERT OR REPLACE INTO outstanding (one, command_uuid, request_type, body, delivered_at_ms) VALUES (1, ?, ?, ?, ?)',
+    outstanding.commandUuid,
+    outstanding.requestType,
+    outstanding.body,
+    outstanding.deliveredAtMs,
+  );
+}
+
+export function readDeferred(sql: SqlStorage): readonly CommandUuid[] {
+  return sql
+    .exec<Row>("SELECT command_uuid FROM settled WHERE why = 'deferred' ORDER BY at_ms")
+    .toArray()
+    .map((row) => row['command_uuid'] as CommandUuid);
+}
+
+export function readProgress(sql: SqlStorage): Progress {
+  const row = first(sql, 'SELECT * FROM progress') as Row;
+  return {
+    workTold: row['work_told'] as number,
+    workCleared: row['work_cleared'] as number,
+    lastSeenMs: row['last_seen_ms'] as EpochMs,
+    revision: row['revision'] as number,
+    declarationsToken: text(row['declarations_token']),
+    manifestAtMs: row['manifest_at_ms'] as EpochMs | null,
+    capabilities: text(row['capabilities']),
+    outboxFailures: row['outbox_failures'] as number,
+  };
+}
+
+export function writeProgress(sql: SqlStorage, p: Progress): void {
+  sql.exec(
+    `UPDATE progress SET work_told = ?, work_cleared = ?, last_seen_ms = ?, revision = ?, declarations_token = ?,
+       manifest_at_ms = ?, capabilities = ?, outbox_failures = ?`,
+    p.workTold,
+    p.workCleared,
+    p.lastSeenMs,
+    p.revision,
+    p.declarationsToken,
+    p.manifestAtMs,
+    p.capabilities,
+    p.outboxFailures,
+  );
+}
+
+/** A newer message of the same kind and key takes a new place in the line; the older one is dropped. */
+export function writeMessage(sql: SqlStorage, message: DeviceMessage): void {
+  const { raw, ...body } = message.kind === 'result' ? message : { ...message, raw: null };
+  const key =
+    'commandUuid' in message ? message.commandUuid : 'step' in message ? message.step : message.kind;
+  sql.exec(
+    'INSERT OR REPLACE INTO outbox (kind, key, body, raw) VALUES (?, ?, ?, ?)',
+    message.kind,
+    key,
+    JSON.stringify(body),
+    raw,
+  );
+}
+
+export function readMessages(
+  sql: SqlStorage,
+  limit: number,
+): readonly { readonly id: number; readonly message: DeviceMessage }[] {
+  return sql
+    .exec<Row>('SELECT id, body, raw FROM outbox ORDER BY id LIMIT ?', limit)
+    .toArray()
+    .map((row) => {
+      const body = JSON.parse(row['body'] as string);
+      const raw = bytes(row['raw']);
+      return { id: row['id'] as number, message: (raw === null ? body : { ...body, raw }) as DeviceMessage };
+    });
+}

@@ -1,0 +1,152 @@
+/**
+ * The device object's tables, read once into memory and written through. Methods are synchronous and are called
+ * inside one transaction by the object, so memory is reloaded if that transaction fails.
+ */
+import type { Outstanding } from '../../domain/command/queue.ts';
+import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
+import type { Enrollment, ExpectedIdentity } from '../../domain/enrollment/state.ts';
+import { EXPECTED_IDENTITIES_MAX } from '../../domain/enrollment/state.ts';
+import type { CommandUuid } from '../../domain/ids.ts';
+import type { EpochMs } from '../../std/time.ts';
+import * as rows from './rows.ts';
+
+/** Rows drained by one alarm: with results of up to 1 MiB each, 16 stay far under an isolate's 128 MiB. */
+export const OUTBOX_BATCH = 16;
+/** Done commands are remembered this long after D1 was told, against a stale read or a repeated result. */
+export const SETTLED_KEPT_MS = 24 * 60 * 60 * 1000;
+
+export interface Progress {
+  readonly workTold: number;
+  readonly workCleared: number;
+  readonly lastSeenMs: EpochMs;
+  readonly revision: number;
+  readonly declarationsToken: string | null;
+  readonly manifestAtMs: EpochMs | null;
+  readonly capabilities: string | null;
+  readonly outboxFailures: number;
+}
+
+export class DeviceStore {
+  readonly #sql: SqlStorage;
+  #enrollment: Enrollment | null;
+  #expected: readonly ExpectedIdentity[];
+  #outstanding: Outstanding | null;
+  #deferred: readonly CommandUuid[];
+  #progress: Progress;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    this.#enrollment = rows.readEnrollment(sql);
+    this.#expected = rows.readExpected(sql);
+    this.#outstanding = rows.readOutstanding(sql);
+    this.#deferred = rows.readDeferred(sql);
+    this.#progress = rows.readProgress(sql);
+  }
+
+  get enrollment(): Enrollment | null {
+    return this.#enrollment;
+  }
+
+  get expected(): readonly ExpectedIdentity[] {
+    return this.#expected;
+  }
+
+  get outstanding(): Outstanding | null {
+    return this.#outstanding;
+  }
+
+  /** Put off in the current session. */
+  get deferred(): readonly CommandUuid[] {
+    return this.#deferred;
+  }
+
+  get progress(): Progress {
+    return this.#progress;
+  }
+
+  get workWaits(): boolean {
+    return this.#progress.workTold > this.#progress.workCleared;
+  }
+
+  saveEnrollment(enrollment: Enrollment): void {
+    rows.writeEnrollment(this.#sql, enrollment);
+    this.#enrollment = enrollment;
+  }
+
+  /** Keeps the newest few; the digest is the key, so the same certificate told twice is one row. */
+  expectIdentity(identity: ExpectedIdentity): void {
+    rows.writeExpected(this.#sql, identity, EXPECTED_IDENTITIES_MAX);
+    this.#expected = rows.readExpected(this.#sql);
+  }
+
+  /** An enrollment began with one of them, or ended: the others are of no use to anyone honest. */
+  forgetExpected(): void {
+    this.#sql.exec('DELETE FROM expected_identity');
+    this.#expected = [];
+  }
+
+  saveOutstanding(outstanding: Outstanding | null): void {
+    rows.writeOutstanding(this.#sql, outstanding);
+    this.#outstanding = outstanding;
+  }
+
+  settle(commandUuid: CommandUuid, why: 'deferred' | 'done', nowMs: EpochMs): void {
+    this.#sql.exec(
+      `INSERT INTO settled (command_uuid, why, at_ms) VALUES (?, ?, ?)
+       ON CONFLICT (command_uuid) DO UPDATE SET why = excluded.why, at_ms = excluded.at_ms WHERE why <> 'done'`,
+      commandUuid,
+      why,
+      nowMs,
+    );
+    this.#deferred = rows.readDeferred(this.#sql);
+  }
+
+  isDone(commandUuid: CommandUuid): boolean {
+    return (
+      this.#sql.exec("SELECT 1 FROM settled WHERE command_uuid = ? AND why = 'done'", commandUuid).toArray()
+        .length > 0
+    );
+  }
+
+  startSession(): void {
+    if (this.#deferred.length === 0) return;
+    this.#sql.exec("DELETE FROM settled WHERE why = 'deferred'");
+    this.#deferred = [];
+  }
+
+  /** Everything an earlier enrollment left in the queue and in the declarations' status. */
+  resetQueue(): void {
+    this.saveOutstanding(null);
+    this.#sql.exec("DELETE FROM settled WHERE why = 'deferred'");
+    this.#sql.exec('DELETE FROM declaration_status');
+    this.#sql.exec('UPDATE manifest SET fetched_at_ms = NULL');
+    this.#deferred = [];
+    this.saveProgress({ capabilities: null });
+  }
+
+  saveProgress(change: Partial<Progress>): void {
+    this.#progress = { ...this.#progress, ...change };
+    rows.writeProgress(this.#sql, this.#progress);
+  }
+
+  pruneSettled(nowMs: EpochMs): void {
+    this.#sql.exec("DELETE FROM settled WHERE why = 'done' AND at_ms < ?", nowMs - SETTLED_KEPT_MS);
+  }
+
+  post(message: DeviceMessage): void {
+    rows.writeMessage(this.#sql, message);
+  }
+
+  /** The oldest messages with their row numbers, in order. */
+  outbox(): readonly { readonly id: number; readonly message: DeviceMessage }[] {
+    return rows.readMessages(this.#sql, OUTBOX_BATCH);
+  }
+
+  hasOutbox(): boolean {
+    return this.#sql.exec('SELECT 1 FROM outbox LIMIT 1').toArray().length > 0;
+  }
+
+  told(ids: readonly number[]): void {
+    for (const id of ids) this.#sql.exec('DELETE FROM outbox WHERE id = ?', id);
+  }
+}

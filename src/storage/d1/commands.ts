@@ -1,0 +1,209 @@
+/** The command queue and its history in D1. Answered commands leave `commands`: a poll never pays for history. */
+import type {
+  CommandRecord,
+  CommandState,
+  CommandSummary,
+  MalformedCursor,
+  Page,
+  PageQuery,
+} from '../../domain/admin/services.ts';
+import type { CommandStore, QueuedCommand } from '../../domain/command/ports.ts';
+import type { Candidate } from '../../domain/command/queue.ts';
+import type { CommandUuid, Udid } from '../../domain/ids.ts';
+import { utf8 } from '../../std/bytes.ts';
+import { type Outcome, ok, refuse } from '../../std/outcome.ts';
+import type { EpochMs } from '../../std/time.ts';
+import type { Database, Statement } from './database.ts';
+
+interface Row {
+  command_uuid: CommandUuid;
+  udid: Udid;
+  request_type: string;
+  state: CommandState;
+  status: string | null;
+  result: string | null;
+  created_at_ms: EpochMs;
+  expires_at_ms: EpochMs | null;
+  answered_at_ms: EpochMs | null;
+}
+
+const SUMMARY = `command_uuid, udid, request_type, state, NULL AS status, NULL AS result, created_at_ms, expires_at_ms,
+  NULL AS answered_at_ms`;
+const HISTORY =
+  'command_uuid, udid, request_type, state, status, result, created_at_ms, expires_at_ms, answered_at_ms';
+
+export class D1Commands implements CommandStore {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async insert(command: QueuedCommand): Promise<boolean> {
+    const changes = await this.#db.run(
+      `INSERT INTO commands (command_uuid, udid, priority, request_type, body, state, created_at_ms, expires_at_ms, enrollment_id)
+       SELECT ?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?7, ?8
+       WHERE NOT EXISTS (SELECT 1 FROM command_history WHERE command_uuid = ?1)
+       ON CONFLICT (command_uuid) DO NOTHING`,
+      command.commandUuid,
+      command.udid,
+      command.priority === 'urgent' ? 0 : 1,
+      command.requestType,
+      command.body,
+      command.createdAtMs,
+      command.expiresAtMs,
+      command.enrollmentId,
+    );
+    return changes > 0;
+  }
+
+  stored(commandUuid: CommandUuid): Promise<{ udid: Udid; body: string } | null> {
+    return this.#db.first(
+      `SELECT udid, body FROM commands WHERE command_uuid = ?1
+       UNION ALL SELECT udid, body FROM command_history WHERE command_uuid = ?1`,
+      commandUuid,
+    );
+  }
+
+  async countPending(udid: Udid): Promise<number> {
+    const row = await this.#db.first<{ n: number }>(
+      'SELECT count(*) AS n FROM commands WHERE udid = ?',
+      udid,
+    );
+    return row?.n ?? 0;
+  }
+
+  async next(udid: Udid, enrollmentId: string, nowMs: EpochMs, limit: number): Promise<readonly Candidate[]> {
+    const rows = await this.#db.all<{
+      command_uuid: CommandUuid;
+      request_type: string;
+      body: string;
+      expires_at_ms: EpochMs | null;
+    }>(
+      `SELECT command_uuid, request_type, body, expires_at_ms FROM commands
+       WHERE udid = ? AND enrollment_id = ? AND (expires_at_ms IS NULL OR expires_at_ms > ?)
+       ORDER BY priority, rowid LIMIT ?`,
+      udid,
+      enrollmentId,
+      nowMs,
+      limit,
+    );
+    return rows.map((row) => ({
+      commandUuid: row.command_uuid,
+      requestType: row.request_type,
+      expiresAtMs: row.expires_at_ms,
+      body: utf8(row.body),
+    }));
+  }
+
+  async noted(commandUuids: readonly CommandUuid[], nowMs: EpochMs): Promise<void> {
+    await this.#db.batch(
+      commandUuids.map((commandUuid) => ({
+        sql: 'UPDATE commands SET noted_at_ms = ? WHERE command_uuid = ?',
+        bound: [nowMs, commandUuid],
+      })),
+    );
+  }
+
+  async unnoted(
+    createdBeforeMs: EpochMs,
+    limit: number,
+  ): Promise<readonly { commandUuid: CommandUuid; udid: Udid }[]> {
+    const rows = await this.#db.all<{ command_uuid: CommandUuid; udid: Udid }>(
+      'SELECT command_uuid, udid FROM commands WHERE noted_at_ms IS NULL AND created_at_ms < ? ORDER BY created_at_ms LIMIT ?',
+      createdBeforeMs,
+      limit,
+    );
+    return rows.map((row) => ({ commandUuid: row.command_uuid, udid: row.udid }));
+  }
+
+  async pendingOfType(udid: Udid, requestType: string): Promise<readonly CommandUuid[]> {
+    const rows = await this.#db.all<{ command_uuid: CommandUuid }>(
+      'SELECT command_uuid FROM commands WHERE udid = ? AND request_type = ?',
+      udid,
+      requestType,
+    );
+    return rows.map((row) => row.command_uuid);
+  }
+
+  async close(commandUuid: CommandUuid, state: 'canceled' | 'expired', nowMs: EpochMs): Promise<boolean> {
+    const [moved] = await this.#db.batch(
+      moveToHistory(commandUuid, { state, status: null, result: null, atMs: nowMs }),
+    );
+    return (moved ?? 0) > 0;
+  }
+
+  async expire(nowMs: EpochMs, limit: number): Promise<number> {
+    const rows = await this.#db.all<{ command_uuid: CommandUuid }>(
+      "SELECT command_uuid FROM commands WHERE expires_at_ms <= ? AND state <> 'delivered' LIMIT ?",
+      nowMs,
+      limit,
+    );
+    for (const row of rows) await this.close(row.command_uuid, 'expired', nowMs);
+    return rows.length;
+  }
+
+  async find(udid: Udid, commandUuid: CommandUuid): Promise<CommandRecord | null> {
+    const row = await this.#db.first<Row>(
+      `SELECT ${HISTORY} FROM command_history WHERE udid = ?1 AND command_uuid = ?2
+       UNION ALL SELECT ${SUMMARY} FROM commands WHERE udid = ?1 AND command_uuid = ?2`,
+      udid,
+      commandUuid,
+    );
+    return row === null ? null : { ...summary(row), result: row.result === null ? null : utf8(row.result) };
+  }
+
+  async list(udid: Udid, page: PageQuery): Promise<Outcome<Page<CommandSummary>, MalformedCursor>> {
+    const after = page.cursor === null ? null : /^(\d{1,16})\.([\x21-\x7e]{1,128})$/.exec(page.cursor);
+    if (page.cursor !== null && after === null) return refuse({ kind: 'malformed-cursor' });
+    const rows = await this.#db.all<Row>(
+      `SELECT * FROM (
+         SELECT ${SUMMARY} FROM commands WHERE udid = ?1
+         UNION ALL SELECT ${HISTORY.replace('result,', 'NULL AS result,')} FROM command_history WHERE udid = ?1
+       ) WHERE (created_at_ms, command_uuid) < (?2, ?3)
+       ORDER BY created_at_ms DESC, command_uuid DESC LIMIT ?4`,
+      udid,
+      after === null ? Number.MAX_SAFE_INTEGER : Number(after[1]),
+      after?.[2] ?? '',
+      page.limit + 1,
+    );
+    const items = rows.slice(0, page.limit).map(summary);
+    const last = rows.length > page.limit ? items.at(-1) : undefined;
+    return ok({ items, cursor: last === undefined ? null : `${last.createdAtMs}.${last.commandUuid}` });
+  }
+}
+
+/** Idempotent: a second run finds nothing to move. The first statement's change count says whether it moved. */
+export function moveToHistory(
+  commandUuid: string,
+  end: {
+    readonly state: string;
+    readonly status: string | null;
+    readonly result: string | null;
+    readonly atMs: EpochMs;
+  },
+): Statement[] {
+  return [
+    {
+      sql: `INSERT INTO command_history (command_uuid, udid, request_type, body, state, status, result, created_at_ms, expires_at_ms, answered_at_ms)
+            SELECT command_uuid, udid, request_type, body, ?2, ?3, ?4, created_at_ms, expires_at_ms, ?5
+            FROM commands WHERE command_uuid = ?1
+            ON CONFLICT (command_uuid) DO NOTHING`,
+      bound: [commandUuid, end.state, end.status, end.result, end.atMs],
+    },
+    { sql: 'DELETE FROM commands WHERE command_uuid = ?1', bound: [commandUuid] },
+  ];
+}
+
+function summary(row: Row): CommandSummary {
+  return {
+    commandUuid: row.command_uuid,
+    udid: row.udid,
+    requestType: row.request_type,
+    state: row.state,
+    status: row.status,
+    createdAtMs: row.created_at_ms,
+    expiresAtMs: row.expires_at_ms,
+    answeredAtMs: row.answered_at_ms,
+  };
+}

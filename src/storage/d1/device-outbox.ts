@@ -1,0 +1,59 @@
+/**
+ * Carries what devices' objects tell into D1: results out of the queue into history, delivery states, resets and
+ * projections, in one transaction and in order. Telling twice changes nothing.
+ */
+import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
+import { readUtf8 } from '../../std/bytes.ts';
+import { moveToHistory } from './commands.ts';
+import type { Database, Statement } from './database.ts';
+import { upsertDevice } from './devices.ts';
+
+/** Stores every message that D1 owns the record of; leaves the others alone. */
+export async function recordDeviceMessages(db: Database, messages: readonly DeviceMessage[]): Promise<void> {
+  await db.batch(messages.flatMap(statements));
+}
+
+function statements(message: DeviceMessage): readonly Statement[] {
+  switch (message.kind) {
+    case 'result': {
+      const { commandUuid, state, status, answeredAtMs: atMs } = message;
+      const result = readUtf8(message.raw);
+      return [
+        ...moveToHistory(commandUuid, { state, status, result, atMs }),
+        // It expired while the device was working on it: what the device did outranks the clock.
+        {
+          sql: `UPDATE command_history SET state = ?2, status = ?3, result = ?4, answered_at_ms = ?5
+                WHERE command_uuid = ?1 AND state IN ('expired', 'canceled')`,
+          bound: [commandUuid, state, status, result, atMs],
+        },
+      ];
+    }
+    case 'progress':
+      return [
+        {
+          sql: 'UPDATE commands SET state = ? WHERE command_uuid = ?',
+          bound: [message.state, message.commandUuid],
+        },
+      ];
+    case 'reset':
+      return closeOthers(message.udid, message.enrollmentId, message.atMs);
+    case 'projection':
+      return [upsertDevice(message.device)];
+    default:
+      return [];
+  }
+}
+
+/** Commands of any other enrollment than the live one will never be delivered. */
+function closeOthers(udid: string, enrollmentId: string | null, atMs: number): readonly Statement[] {
+  return [
+    {
+      sql: `INSERT INTO command_history (command_uuid, udid, request_type, body, state, status, result, created_at_ms, expires_at_ms, answered_at_ms)
+            SELECT command_uuid, udid, request_type, body, 'canceled', NULL, NULL, created_at_ms, expires_at_ms, ?3
+            FROM commands WHERE udid = ?1 AND enrollment_id IS NOT ?2
+            ON CONFLICT (command_uuid) DO NOTHING`,
+      bound: [udid, enrollmentId, atMs],
+    },
+    { sql: 'DELETE FROM commands WHERE udid = ?1 AND enrollment_id IS NOT ?2', bound: [udid, enrollmentId] },
+  ];
+}
