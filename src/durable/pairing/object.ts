@@ -193,22 +193,16 @@ export class PairingObject extends DurableObject<Env> {
     const store = this.#store;
     const refusalsBefore = store.refusals(request.source, nowMs);
     store.countRequest('refusal', request.source, nowMs);
-    const note: Note = { step: 'redeemed', reason, detail: `signer ${request.signerForm}` };
+    const step = endsPairing(reason) ? 'refused' : 'redeemed';
+    const note: Note = { step, reason, detail: `signer ${request.signerForm}` };
     if (pairing !== null) this.#note(pairing, note, nowMs);
-    if (pairing !== null && endsPairing(reason)) this.#endByPhone(pairing.pairingId, reason, nowMs);
+    if (pairing !== null && step === 'refused') store.consumeChallenge(pairing.securityToken);
     if (deservesChallenge(reason, refusalsBefore)) {
       const issued = this.#issue(request, pairing === null ? note : null, nowMs);
       if (issued.ok) return { kind: 'challenge', because: reason, challenge: issued.value };
     }
     if (pairing === null) this.#noteOnNewest(note, nowMs);
     return { kind: 'refused', because: reason };
-  }
-
-  #endByPhone(pairingId: string, reason: Note['reason'], nowMs: EpochMs): void {
-    const pairing = this.#store.find(pairingId);
-    if (pairing === null) return;
-    this.#store.consumeChallenge(pairing.securityToken);
-    this.#note(pairing, { step: 'refused', reason: reason ?? null }, nowMs);
   }
 
   #endChallenge(securityToken: string, pairingId: string, reason: Note['reason'], atMs: EpochMs): void {

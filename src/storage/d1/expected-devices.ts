@@ -10,42 +10,41 @@ import { parseSerialNumber, type SerialNumber } from '../../domain/ids.ts';
 import type { ExpectedSerials } from '../../domain/pairing/ports.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
+import type { Database, Statement } from './database.ts';
 
 /** Rows of one statement: D1 binds at most 100 values, and a row takes two. */
 const ROWS_PER_STATEMENT = 50;
 
 export class D1ExpectedDevices implements ExpectedDevices, ExpectedSerials {
-  readonly #db: D1Database;
+  readonly #db: Database;
 
-  constructor(db: D1Database) {
+  constructor(db: Database) {
     this.#db = db;
   }
 
   async isExpected(serial: SerialNumber): Promise<boolean> {
-    const statement = this.#db.prepare('SELECT 1 FROM expected_devices WHERE serial = ?').bind(serial);
-    return (await statement.first()) !== null;
+    return (await this.#db.first('SELECT 1 FROM expected_devices WHERE serial = ?', serial)) !== null;
   }
 
   async add(serials: readonly SerialNumber[], nowMs: EpochMs): Promise<number> {
-    const statements: D1PreparedStatement[] = [];
+    const statements: Statement[] = [];
     for (let at = 0; at < serials.length; at += ROWS_PER_STATEMENT) {
       const part = serials.slice(at, at + ROWS_PER_STATEMENT);
       const values = part.map(() => "(?, 'iOS', ?)").join(', ');
       const sql = `INSERT INTO expected_devices (serial, platform, added_at_ms) VALUES ${values} ON CONFLICT DO NOTHING`;
-      statements.push(this.#db.prepare(sql).bind(...part.flatMap((serial) => [serial, nowMs])));
+      statements.push({ sql, bound: part.flatMap((serial) => [serial, nowMs]) });
     }
-    if (statements.length === 0) return 0;
-    const results = await this.#db.batch(statements);
-    return results.reduce((sum, { meta }) => sum + meta.changes, 0);
+    const added = await this.#db.batch(statements);
+    return added.reduce((sum, rows) => sum + rows, 0);
   }
 
   async list(page: PageQuery): Promise<Outcome<Page<ExpectedDevice>, MalformedCursor>> {
     const after = page.cursor === null ? ok('') : parseSerialNumber(page.cursor);
     if (!after.ok) return refuse({ kind: 'malformed-cursor' });
-    const { results } = await this.#db
-      .prepare('SELECT serial, added_at_ms FROM expected_devices WHERE serial > ? ORDER BY serial LIMIT ?')
-      .bind(after.value, page.limit + 1)
-      .all<{ serial: SerialNumber; added_at_ms: EpochMs }>();
+    const results = await this.#db.all<{ serial: SerialNumber; added_at_ms: EpochMs }>(
+      'SELECT serial, added_at_ms FROM expected_devices WHERE serial > ? ORDER BY serial LIMIT ?',
+      ...[after.value, page.limit + 1],
+    );
     const items = results.slice(0, page.limit).map((row): ExpectedDevice => {
       return { serial: row.serial, platform: 'iOS', addedAtMs: row.added_at_ms };
     });
@@ -53,10 +52,6 @@ export class D1ExpectedDevices implements ExpectedDevices, ExpectedSerials {
   }
 
   async remove(serial: SerialNumber): Promise<boolean> {
-    const { meta } = await this.#db
-      .prepare('DELETE FROM expected_devices WHERE serial = ?')
-      .bind(serial)
-      .run();
-    return meta.changes > 0;
+    return (await this.#db.run('DELETE FROM expected_devices WHERE serial = ?', serial)) > 0;
   }
 }

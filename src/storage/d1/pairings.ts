@@ -12,6 +12,7 @@ import type { PairingArchive, PairingStore } from '../../domain/pairing/ports.ts
 import type { Pairing, TimelineEntry } from '../../domain/pairing/states.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import { type EpochMs, epochMs } from '../../std/time.ts';
+import type { Database } from './database.ts';
 
 const UPSERT = `INSERT INTO pairings (pairing_id, watch_udid, watch_serial, phone_udid, state, reason, timeline,
     started_at_ms, updated_at_ms, revision)
@@ -22,30 +23,28 @@ const UPSERT = `INSERT INTO pairings (pairing_id, watch_udid, watch_serial, phon
   WHERE excluded.revision > pairings.revision`;
 
 export class D1PairingArchive implements PairingArchive {
-  readonly #db: D1Database;
+  readonly #db: Database;
 
-  constructor(db: D1Database) {
+  constructor(db: Database) {
     this.#db = db;
   }
 
   async put(pairings: readonly Pairing[]): Promise<void> {
-    if (pairings.length === 0) return;
-    const upsert = this.#db.prepare(UPSERT);
     await this.#db.batch(
-      pairings.map((p) =>
-        upsert.bind(
+      pairings.map((p) => ({
+        sql: UPSERT,
+        bound: [
           ...[p.pairingId, p.watchUdid, p.watchSerial, p.phoneUdid, p.state, p.reason],
           ...[JSON.stringify(p.timeline), p.startedAtMs, p.updatedAtMs, p.revision],
-        ),
-      ),
+        ],
+      })),
     );
   }
 
   async remove(pairingIds: readonly string[]): Promise<void> {
-    if (pairingIds.length === 0) return;
     // Held to its promise here as well: what a phone claimed is never removed.
-    const remove = this.#db.prepare('DELETE FROM pairings WHERE pairing_id = ? AND phone_udid IS NULL');
-    await this.#db.batch(pairingIds.map((pairingId) => remove.bind(pairingId)));
+    const sql = 'DELETE FROM pairings WHERE pairing_id = ? AND phone_udid IS NULL';
+    await this.#db.batch(pairingIds.map((pairingId) => ({ sql, bound: [pairingId] })));
   }
 }
 
@@ -62,10 +61,10 @@ interface PairingRow {
 }
 
 export class D1PairingReader implements PairingReader {
-  readonly #db: D1Database;
+  readonly #db: Database;
   readonly #objects: Pick<PairingStore, 'history'>;
 
-  constructor(db: D1Database, objects: Pick<PairingStore, 'history'>) {
+  constructor(db: Database, objects: Pick<PairingStore, 'history'>) {
     this.#db = db;
     this.#objects = objects;
   }
@@ -82,20 +81,17 @@ export class D1PairingReader implements PairingReader {
       const dropped = held.length >= PAIRINGS_KEPT_MAX - LIVE_CHALLENGES_MAX;
       return ok(page(held.sort(newestFirst).slice(0, limit), held.length > limit || dropped));
     }
-    const statement = this.#db
-      .prepare(
-        `SELECT * FROM pairings WHERE (?1 IS NULL OR watch_udid = ?1)
-           AND (started_at_ms < ?2 OR (started_at_ms = ?2 AND pairing_id < ?3))
-         ORDER BY started_at_ms DESC, pairing_id DESC LIMIT ?4`,
-      )
-      .bind(watch, after.startedAtMs, after.pairingId, limit + 1);
-    const { results } = await statement.all<PairingRow>();
+    const results = await this.#db.all<PairingRow>(
+      `SELECT * FROM pairings WHERE (?1 IS NULL OR watch_udid = ?1)
+         AND (started_at_ms < ?2 OR (started_at_ms = ?2 AND pairing_id < ?3))
+       ORDER BY started_at_ms DESC, pairing_id DESC LIMIT ?4`,
+      ...[watch, after.startedAtMs, after.pairingId, limit + 1],
+    );
     return ok(page(results.slice(0, limit).map(fromRow), results.length > limit));
   }
 
   async get(pairingId: string): Promise<PairingRecord | null> {
-    const statement = this.#db.prepare('SELECT * FROM pairings WHERE pairing_id = ?').bind(pairingId);
-    const row = await statement.first<PairingRow>();
+    const row = await this.#db.first<PairingRow>('SELECT * FROM pairings WHERE pairing_id = ?', pairingId);
     if (row === null) return null;
     const held = await this.#objects.history(row.watch_udid);
     const current = held.find((pairing) => pairing.pairingId === pairingId);
