@@ -3,8 +3,9 @@
  * judges: the demo and the tests do.
  */
 import { Buffer } from 'node:buffer';
-import type { DeviceOptions, RefusalDocument } from './device.ts';
+import type { DeviceOptions } from './device.ts';
 import type { SimulatedPhone, TokenAnswer } from './phone.ts';
+import type { RefusalDocument } from './refusal.ts';
 import { type ProfileAnswer, SimulatedWatch } from './watch.ts';
 import { createDeviceCa, type DeviceCa, type World } from './world.ts';
 

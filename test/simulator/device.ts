@@ -5,14 +5,16 @@
 import { Buffer } from 'node:buffer';
 import { type Answer, type DeviceFacts, refusal, unknownCommand, watchAnswers } from './answers.ts';
 import { OID, readName, type X509 } from './certificate.ts';
-import { sign } from './cms.ts';
 import { DeclarativeClient, type SyncLog, type SyncOptions } from './ddm.ts';
-import type { Json, Judgment } from './declarations.ts';
-import type { DeviceKey, Hash } from './keys.ts';
-import { type Plist, type PlistDict, readDict, writePlist } from './plist.ts';
+import type { Judgment } from './declarations.ts';
+import { type Model, newFacts, statusItems } from './inventory.ts';
+import type { DeviceKey } from './keys.ts';
+import { machineInfo, mdmSignature, type SigningMode } from './messages.ts';
+import { type PlistDict, readDict, writePlist } from './plist.ts';
 import { type EnrollmentProfile, readEnrollmentProfile } from './profile.ts';
 import type { Random } from './random.ts';
 import { ScepClient, type ScepOptions } from './scep.ts';
+import { type CommandStatus, type ConnectLog, type ConnectOptions, runSession } from './session.ts';
 import {
   bearIdentity,
   type DeviceIdentity,
@@ -22,9 +24,6 @@ import {
   SimulatorError,
   type World,
 } from './world.ts';
-
-/** `legacy` is SHA-1 without signed attributes, as old devices do; `modern` SHA-256 with them (facts 19.1). */
-export type SigningMode = 'legacy' | 'modern';
 
 export interface DeviceOptions {
   readonly udid?: string;
@@ -42,38 +41,6 @@ export interface DeviceOptions {
   readonly machineInfo?: SigningMode;
   readonly scep?: ScepOptions;
 }
-
-export interface Model {
-  readonly name: string;
-  readonly modelName: string;
-  readonly product: string;
-  readonly osVersion: string;
-  readonly build: string;
-  readonly family: string;
-  readonly configurations: readonly string[];
-}
-
-export type CommandStatus = 'Acknowledged' | 'Error' | 'CommandFormatError' | 'NotNow';
-
-export interface AnsweredCommand {
-  readonly commandUuid: string;
-  readonly requestType: string;
-  readonly status: CommandStatus;
-}
-
-export interface ConnectLog {
-  readonly commands: readonly AnsweredCommand[];
-  /** The run of declarative management that a command asked for, if one did. */
-  readonly sync: SyncLog | null;
-}
-
-export interface ConnectOptions {
-  /** True answers NotNow instead. */
-  readonly notNow?: (requestType: string) => boolean;
-}
-
-/** A server that never ends a session is wrong, or has a test's whole queue in it. */
-const COMMANDS_PER_SESSION_MAX = 2000;
 
 export abstract class ManagedDevice {
   readonly world: World;
@@ -107,7 +74,16 @@ export abstract class ManagedDevice {
     this.#options = options;
     this.identity = options.identity ?? this.#bear();
     this.#key = options.keys?.mdm ?? world.keys.take();
-    this.facts = this.#facts();
+    this.facts = newFacts(
+      model,
+      {
+        udid: this.udid,
+        serial: this.serial,
+        supervised: this.supervised,
+        certificates: () => this.#certificates(),
+      },
+      this.dice,
+    );
     this.answers = watchAnswers(this.facts);
     this.answers.set('InstallProfile', (command) => this.#installProfile(command));
     this.#declarative = this.#newDeclarative();
@@ -201,31 +177,17 @@ export abstract class ManagedDevice {
 
   /** One session: Idle, then a result for every command, until the server answers with nothing. */
   async connect(options: ConnectOptions = {}): Promise<ConnectLog> {
-    const commands: AnsweredCommand[] = [];
-    const deferred = new Map<string, number>();
-    let tokens: Buffer | undefined;
-    let asked = false;
-    let command = await this.#report({ Status: 'Idle' }, 'Idle');
-    while (command !== null) {
-      const { commandUuid, requestType, body } = command;
-      this.#checkDelivery(commandUuid, deferred, commands.length);
-      const result = this.#answer(requestType, body, options);
-      const status = String(result['Status']) as CommandStatus;
-      if (requestType === 'DeclarativeManagement' && status === 'Acknowledged') {
-        asked = true;
-        tokens = body['Data'] instanceof Uint8Array ? Buffer.from(body['Data']) : undefined;
-      }
-      const message = { ...result, CommandUUID: commandUuid };
-      command = await this.#report(message, `${requestType} ${status}`);
-      if (this.#chance('resendResult'))
-        command = await this.#report(message, `${requestType} ${status}, again`);
-      commands.push({ commandUuid, requestType, status });
-      if (status === 'NotNow') deferred.set(commandUuid, (deferred.get(commandUuid) ?? 0) + 1);
-      else this.answered.set(commandUuid, status);
-    }
-    const sync = asked ? await this.sync(tokens === undefined ? {} : { tokens }) : null;
+    const session = await runSession({
+      answered: this.answered,
+      report: (fields, sent) => this.#report(fields, sent),
+      answer: (requestType, command) => this.#answer(requestType, command, options),
+      resends: () => this.#chance('resendResult'),
+      error: (expected, got) => this.error(expected, got),
+    });
+    const { tokens } = session;
+    const sync = session.asked ? await this.sync(tokens === null ? {} : { tokens }) : null;
     if (this.facts.erased) this.#forget();
-    return { commands, sync };
+    return { commands: session.commands, sync };
   }
 
   /** One run of declarative management. */
@@ -247,37 +209,20 @@ export abstract class ManagedDevice {
   }
 
   mdmSignature(body: Uint8Array, mode: SigningMode = this.#options.signing ?? 'modern'): string {
-    const cms = sign(body, {
-      key: this.#key,
-      certificate: this.#issued(),
-      detached: true,
-      ...(mode === 'legacy'
-        ? { hash: 'SHA-1' as Hash, signedAttributes: false, encoding: 'ber' }
-        : { hash: 'SHA-256' as Hash, signingTimeMs: Date.now() }),
-    });
-    return cms.toString('base64');
+    return mdmSignature(body, this.#key, this.#issued(), mode);
   }
 
-  /** The CMS that names the device: content, signer and chain inside (facts 7). */
+  /** The CMS with which this device names itself. */
   machineInfo(extra: PlistDict = {}, mode: SigningMode = this.#options.machineInfo ?? 'legacy'): Buffer {
-    const content = writePlist({
+    const { product, build, osVersion } = this.model;
+    const own = {
       UDID: this.udid,
       SERIAL: this.serial,
-      PRODUCT: this.model.product,
-      VERSION: this.model.build,
-      OS_VERSION: this.model.osVersion,
-      LANGUAGE: 'en',
-      ...extra,
-    });
-    const { key, certificate, chain } = this.identity;
-    const legacy = mode === 'legacy';
-    return sign(content, {
-      key,
-      certificate,
-      chain,
-      hash: legacy ? 'SHA-1' : 'SHA-256',
-      signedAttributes: !legacy,
-    });
+      PRODUCT: product,
+      VERSION: build,
+      OS_VERSION: osVersion,
+    };
+    return machineInfo({ ...own, LANGUAGE: 'en', ...extra }, this.identity, mode);
   }
 
   /** One POST of MachineInfo, as it is or as an attack changed it. */
@@ -345,30 +290,10 @@ export abstract class ManagedDevice {
     }
   }
 
-  async #report(fields: PlistDict, sent: string) {
+  #report(fields: PlistDict, sent: string): Promise<Reply> {
     const body = writePlist({ UDID: this.udid, ...fields });
     const type = 'application/x-apple-aspen-mdm; charset=UTF-8';
-    const reply = await this.put('connect', this.#enrolled().serverUrl, type, body, sent);
-    if (reply.status !== 200) throw this.error('200 for connect', `${reply.status} ${reply.body.toString()}`);
-    return reply.body.length === 0 ? null : this.#readCommand(reply);
-  }
-
-  #readCommand(reply: Reply): { commandUuid: string; requestType: string; body: PlistDict } {
-    const document = readDict(reply.body);
-    const commandUuid = document['CommandUUID'];
-    const body = document['Command'] as PlistDict | undefined;
-    const requestType = body?.['RequestType'];
-    if (typeof commandUuid !== 'string' || typeof requestType !== 'string' || body === undefined) {
-      throw this.error('CommandUUID and Command.RequestType', Object.keys(document).join(', '));
-    }
-    return { commandUuid, requestType, body };
-  }
-
-  #checkDelivery(commandUuid: string, deferred: ReadonlyMap<string, number>, count: number): void {
-    if (this.answered.has(commandUuid)) throw this.error('no command that was answered', commandUuid);
-    if ((deferred.get(commandUuid) ?? 0) > 1)
-      throw this.error('no third try in a session after NotNow', commandUuid);
-    if (count >= COMMANDS_PER_SESSION_MAX) throw this.error('an end of the session', `${count} commands`);
+    return this.put('connect', this.#enrolled().serverUrl, type, body, sent);
   }
 
   #answer(requestType: string, command: PlistDict, options: ConnectOptions): PlistDict {
@@ -422,7 +347,7 @@ export abstract class ManagedDevice {
     return new DeclarativeClient({
       name: this.name,
       supportedTypes: new Set(this.model.configurations.filter((type) => !unsupported.includes(type))),
-      statusItems: () => this.#statusItems(),
+      statusItems: () => statusItems(this.model, this.facts),
       ddm: (endpoint, data) =>
         this.checkIn(
           'DeclarativeManagement',
@@ -440,68 +365,9 @@ export abstract class ManagedDevice {
     });
   }
 
-  #statusItems(): Record<string, Json> {
-    const { family, product, modelName, osVersion, build } = this.model;
-    return {
-      'device.identifier.serial-number': this.serial,
-      'device.identifier.udid': this.udid,
-      'device.model.family': family,
-      'device.model.identifier': product,
-      'device.model.marketing-name': modelName,
-      'device.operating-system.build-version': build,
-      'device.operating-system.family': family === 'Watch' ? 'watchOS' : 'iOS',
-      'device.operating-system.version': osVersion,
-      'passcode.is-compliant': true,
-      'passcode.is-present': this.facts.passcode,
-    };
-  }
-
-  #facts(): DeviceFacts {
-    const certificates = () =>
-      this.#certificate === null
-        ? []
-        : [{ name: this.#commonName(), identity: true, der: this.#certificate.der }];
-    const { product, osVersion, build, modelName } = this.model;
-    return {
-      udid: this.udid,
-      serial: this.serial,
-      supervised: this.supervised,
-      product,
-      osVersion,
-      build,
-      modelName,
-      unlockToken: Buffer.from(this.dice.bytes(1201)),
-      certificates,
-      profiles: new Map<string, PlistDict>(),
-      apps: new Map([['com.example.built-in', { name: 'built-in', version: '1.0', managed: false }]]),
-      locked: false,
-      passcode: true,
-      erased: false,
-    };
-  }
-
-  #commonName(): string {
-    return readName(this.#issued().subject).get(OID.commonName) ?? '';
-  }
-}
-
-/** A document that refuses: `{code, description, message, details}` as JSON or as a plist (facts 2). */
-export interface RefusalDocument {
-  readonly code?: string;
-  readonly description?: string;
-  readonly message?: string;
-  readonly details?: { readonly [key: string]: Json | Plist };
-}
-
-export function readRefusal(reply: Reply): RefusalDocument | null {
-  const type = reply.contentType.split(';')[0];
-  try {
-    if (type === 'application/json' || type === 'application/problem+json') {
-      return JSON.parse(reply.body.toString()) as RefusalDocument;
-    }
-    return type === 'application/xml' ? (readDict(reply.body) as RefusalDocument) : null;
-  } catch {
-    // A document that cannot be read is no document; the status still says no.
-    return null;
+  #certificates(): { name: string; identity: boolean; der: Buffer }[] {
+    if (this.#certificate === null) return [];
+    const name = readName(this.#certificate.subject).get(OID.commonName) ?? '';
+    return [{ name, identity: true, der: this.#certificate.der }];
   }
 }

@@ -10,16 +10,9 @@ export { fromPem, readCertificate, readName, toPem } from './certificate.ts';
 export { open as openSigned, sign as signCms } from './cms.ts';
 export type { SyncLog, SyncOptions } from './ddm.ts';
 export type { Judgment, Reason } from './declarations.ts';
-export {
-  type AnsweredCommand,
-  type ConnectLog,
-  type ConnectOptions,
-  type DeviceOptions,
-  ManagedDevice,
-  type RefusalDocument,
-  type SigningMode,
-} from './device.ts';
+export { type DeviceOptions, ManagedDevice } from './device.ts';
 export { DeviceKey, KeyPool } from './keys.ts';
+export type { SigningMode } from './messages.ts';
 export {
   type MischiefLog,
   type MischiefRates,
@@ -31,7 +24,9 @@ export { SimulatedPhone, type TokenAnswer, type TokenRequest } from './phone.ts'
 export { type Plist, type PlistDict, readDict, readPlist, writePlist } from './plist.ts';
 export { type EnrollmentProfile, readEnrollmentProfile } from './profile.ts';
 export { Random } from './random.ts';
+export type { RefusalDocument } from './refusal.ts';
 export { ScepClient, ScepFailure, type ScepOptions, type ScepOrder } from './scep.ts';
+export type { AnsweredCommand, CommandStatus, ConnectLog, ConnectOptions } from './session.ts';
 export { type PairingOptions, type PairingOutcome, type ProfileAnswer, SimulatedWatch } from './watch.ts';
 export {
   createDeviceCa,

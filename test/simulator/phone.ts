@@ -4,9 +4,10 @@
  */
 import { Buffer } from 'node:buffer';
 import { COMMON_CONFIGURATIONS, WATCH_ENROLLMENT } from './ddm.ts';
-import { type DeviceOptions, ManagedDevice, type RefusalDocument, readRefusal } from './device.ts';
+import { type DeviceOptions, ManagedDevice } from './device.ts';
 import type { PlistDict } from './plist.ts';
 import { readDict } from './plist.ts';
+import { type RefusalDocument, readRefusal } from './refusal.ts';
 import type { World } from './world.ts';
 
 const IPHONE = {

@@ -4,8 +4,9 @@
  */
 import { Buffer } from 'node:buffer';
 import { COMMON_CONFIGURATIONS } from './ddm.ts';
-import { type DeviceOptions, ManagedDevice, type RefusalDocument, readRefusal } from './device.ts';
+import { type DeviceOptions, ManagedDevice } from './device.ts';
 import type { SimulatedPhone } from './phone.ts';
+import { type RefusalDocument, readRefusal } from './refusal.ts';
 import { ScepFailure } from './scep.ts';
 import type { World } from './world.ts';
 

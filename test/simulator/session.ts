@@ -1,0 +1,89 @@
+/**
+ * One session of the command protocol (facts 3): Idle, then the result of each command, until a 200 without a body.
+ * Also the judge of the queue: a command that was answered never comes again, and a session ends.
+ */
+import { Buffer } from 'node:buffer';
+import type { SyncLog } from './ddm.ts';
+import { isDict, type PlistDict, readDict } from './plist.ts';
+import type { Reply, SimulatorError } from './world.ts';
+
+export type CommandStatus = 'Acknowledged' | 'Error' | 'CommandFormatError' | 'NotNow';
+
+export interface AnsweredCommand {
+  readonly commandUuid: string;
+  readonly requestType: string;
+  readonly status: CommandStatus;
+}
+
+export interface ConnectLog {
+  readonly commands: readonly AnsweredCommand[];
+  /** The run of declarative management that a command asked for, if one did. */
+  readonly sync: SyncLog | null;
+}
+
+export interface ConnectOptions {
+  /** True answers NotNow instead. */
+  readonly notNow?: (requestType: string) => boolean;
+}
+
+export interface SessionHost {
+  /** Results that the server took with a 200. */
+  readonly answered: Map<string, CommandStatus>;
+  report(fields: PlistDict, sent: string): Promise<Reply>;
+  answer(requestType: string, command: PlistDict): PlistDict;
+  resends(): boolean;
+  error(expected: string, got: string): SimulatorError;
+}
+
+export interface Session {
+  readonly commands: readonly AnsweredCommand[];
+  /** True when a DeclarativeManagement command was acknowledged; `tokens` is what it carried. */
+  readonly asked: boolean;
+  readonly tokens: Buffer | null;
+}
+
+/** A server that never ends a session is wrong, or has a test's whole queue in it. */
+const COMMANDS_MAX = 2000;
+/** A deferred command may come once more when an Idle was delivered twice; a third time is a loop. */
+const DEFERRALS_MAX = 1;
+
+export async function runSession(host: SessionHost): Promise<Session> {
+  const commands: AnsweredCommand[] = [];
+  const deferrals = new Map<string, number>();
+  let asked = false;
+  let tokens: Buffer | null = null;
+  const report = async (fields: PlistDict, sent: string) =>
+    readCommand(host, await host.report(fields, sent));
+  let command = await report({ Status: 'Idle' }, 'Idle');
+  while (command !== null) {
+    const { commandUuid, requestType, body } = command;
+    const deferred = deferrals.get(commandUuid) ?? 0;
+    if (host.answered.has(commandUuid)) throw host.error('no command that was answered', commandUuid);
+    if (deferred > DEFERRALS_MAX) throw host.error('another command or none after NotNow', commandUuid);
+    if (commands.length >= COMMANDS_MAX)
+      throw host.error('an end of the session', `${commands.length} commands`);
+    const result: PlistDict = { ...host.answer(requestType, body), CommandUUID: commandUuid };
+    const status = String(result['Status']) as CommandStatus;
+    command = await report(result, `${requestType} ${status}`);
+    if (host.resends()) command = await report(result, `${requestType} ${status}, again`);
+    commands.push({ commandUuid, requestType, status });
+    if (status === 'NotNow') deferrals.set(commandUuid, deferred + 1);
+    else host.answered.set(commandUuid, status);
+    if (requestType !== 'DeclarativeManagement' || status !== 'Acknowledged') continue;
+    asked = true;
+    tokens = body['Data'] instanceof Uint8Array ? Buffer.from(body['Data']) : null;
+  }
+  return { commands, asked, tokens };
+}
+
+function readCommand(host: SessionHost, reply: Reply) {
+  if (reply.status !== 200) throw host.error('200 for connect', `${reply.status} ${reply.body.toString()}`);
+  if (reply.body.length === 0) return null;
+  const document = readDict(reply.body);
+  const { CommandUUID: commandUuid, Command: body } = document;
+  const requestType = isDict(body) ? body['RequestType'] : undefined;
+  if (typeof commandUuid !== 'string' || typeof requestType !== 'string' || !isDict(body)) {
+    throw host.error('CommandUUID and Command.RequestType', Object.keys(document).join(', '));
+  }
+  return { commandUuid, requestType, body };
+}
