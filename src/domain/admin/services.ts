@@ -203,6 +203,10 @@ export interface TimelineEntry {
   readonly step: string;
   readonly outcome: string;
   readonly reason: string | null;
+  /** Facts beside the reason, such as how the signer's subject looked. */
+  readonly detail?: string;
+  /** On a full timeline: how many later entries were only counted here. */
+  readonly repeats?: number;
 }
 
 export interface PairingRecord {

@@ -8,6 +8,7 @@ import type {
   DeviceRecord,
   ExpectedDevice,
   PairingRecord,
+  TimelineEntry,
   WatchEnrollmentStatus,
 } from '../../domain/admin/services.ts';
 import { type JsonValue, plistToJson } from '../../protocol/plist/json.ts';
@@ -95,12 +96,18 @@ export function pairingView(pairing: PairingRecord) {
     reason: pairing.reason,
     startedAt: timestamp(pairing.startedAtMs),
     updatedAt: timestamp(pairing.updatedAtMs),
-    timeline: pairing.timeline.map(({ atMs, step, outcome, reason }) => ({
-      at: timestamp(atMs),
-      step,
-      outcome,
-      ...(reason === null ? {} : { reason }),
-    })),
+    timeline: pairing.timeline.map(timelineView),
+  };
+}
+
+function timelineView({ atMs, step, outcome, reason, detail, repeats }: TimelineEntry) {
+  return {
+    at: timestamp(atMs),
+    step,
+    outcome,
+    ...(reason === null ? {} : { reason }),
+    ...(detail === undefined ? {} : { detail }),
+    ...(repeats === undefined ? {} : { repeats }),
   };
 }
 

@@ -200,8 +200,8 @@ describe('pairings', () => {
     startedAtMs: NOW,
     updatedAtMs: addMs(NOW, 1500),
     timeline: [
-      { atMs: NOW, step: 'challenge', outcome: 'issued', reason: null },
-      { atMs: addMs(NOW, 1500), step: 'token', outcome: 'refused', reason: 'token-expired' },
+      { atMs: NOW, step: 'challenged', outcome: 'ok', reason: null, detail: 'CN only' },
+      { atMs: addMs(NOW, 1500), step: 'redeemed', outcome: 'refused', reason: 'token-expired', repeats: 2 },
     ],
   };
   const fakes = new FakeServices();
@@ -220,8 +220,14 @@ describe('pairings', () => {
     startedAt: '2026-11-20T12:00:00.000Z',
     updatedAt: '2026-11-20T12:00:01.500Z',
     timeline: [
-      { at: '2026-11-20T12:00:00.000Z', step: 'challenge', outcome: 'issued' },
-      { at: '2026-11-20T12:00:01.500Z', step: 'token', outcome: 'refused', reason: 'token-expired' },
+      { at: '2026-11-20T12:00:00.000Z', step: 'challenged', outcome: 'ok', detail: 'CN only' },
+      {
+        at: '2026-11-20T12:00:01.500Z',
+        step: 'redeemed',
+        outcome: 'refused',
+        reason: 'token-expired',
+        repeats: 2,
+      },
     ],
   };
 
