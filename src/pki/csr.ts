@@ -2,9 +2,10 @@
  * PKCS#10 certification requests (RFC 2986 §4), read in place from DER.
  *
  *     CertificationRequest ::= SEQUENCE {
- *       SEQUENCE { version INTEGER (0), subject Name, subjectPKInfo, attributes [0] IMPLICIT SET OF Attribute },
+ *       SEQUENCE { version INTEGER, subject Name, subjectPKInfo, attributes [0] IMPLICIT SET OF Attribute },
  *       signatureAlgorithm, signature BIT STRING }
  *
+ * Observed: iOS 9 writes version 2 where the clause has only 0, so the number is passed over.
  * Of the attributes only challengePassword (RFC 2985 §5.4.1) is read: what extensions a client wishes for has no
  * effect on what it gets. Proof of possession is `verifyCsr`, apart, since SCEP checks it in constant work.
  */
@@ -49,7 +50,7 @@ export function parseCsr(der: Bytes): Outcome<Csr, CsrRefusal> {
   reader.enter(TAG.sequence);
   const start = reader.offset;
   reader.enter(TAG.sequence);
-  if (reader.smallInteger() !== 0) reader.fail('unknown version');
+  reader.smallInteger();
   if (reader.peek() !== TAG.sequence) reader.fail('expected a name');
   const subject = reader.raw();
   const spki = reader.raw();

@@ -51,3 +51,13 @@ export interface CredentialMint {
     nowMs: EpochMs,
   ): Promise<{ credentialId: string; challenge: string; expiresAtMs: EpochMs }>;
 }
+
+/**
+ * The record of every certificate issued here, for ever. `insert` is durable on return and idempotent by digest;
+ * `find` returns `null` for a certificate that was never issued. Both throw `Unavailable`. Whoever controlled the
+ * store could hide a certificate or make a renewal continue another device's record, not forge a certificate.
+ */
+export interface CertificateRecords {
+  insert(identity: IssuedIdentity): Promise<void>;
+  find(certificateDigest: string): Promise<IssuedIdentity | null>;
+}

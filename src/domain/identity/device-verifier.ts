@@ -1,0 +1,48 @@
+/**
+ * Tells which device sent a request: `Mdm-Signature` over the exact body, by a key that this authority certified,
+ * for the UDID in that certificate's subject. The only maker of `VerifiedDevice`.
+ *
+ * An expired certificate is still accepted here, on purpose. What admits a device is the pin that its own object
+ * compares next; a refusal by date would lock out a watch that slept past the day, and the only way back would be to
+ * erase it. Expiry ends renewal by SCEP (`scep-service.ts`), where a fresh credential is the other way in.
+ */
+import { certificateDigest } from '../../pki/certificate.ts';
+import type { ChainRefusal, ChainVerifier } from '../../pki/chain.ts';
+import { type MdmSignatureRefusal, verifyMdmSignature } from '../../pki/mdm-signature.ts';
+import type { Bytes } from '../../std/bytes.ts';
+import { type Outcome, ok, refuse } from '../../std/outcome.ts';
+import type { EpochMs } from '../../std/time.ts';
+import { subjectUdid } from './identity-subject.ts';
+import { VerifiedDevice } from './verified-device.ts';
+
+export type DeviceRefusal =
+  | { readonly kind: 'signature-missing' }
+  | MdmSignatureRefusal
+  | ChainRefusal
+  | { readonly kind: 'subject-without-udid' };
+
+export class DeviceVerifier {
+  readonly #chain: ChainVerifier;
+
+  /** `chain` is anchored at our own authority, with `checkDates: false`. */
+  constructor(chain: ChainVerifier) {
+    this.#chain = chain;
+  }
+
+  /** `signatureHeader` as it came; `body` is empty for a GET. */
+  async verify(
+    signatureHeader: string | null,
+    body: Bytes,
+    nowMs: EpochMs,
+  ): Promise<Outcome<VerifiedDevice, DeviceRefusal>> {
+    if (signatureHeader === null) return refuse({ kind: 'signature-missing' });
+    const signature = await verifyMdmSignature(signatureHeader, body);
+    if (!signature.ok) return signature;
+    const { signer } = signature.value;
+    const chain = await this.#chain.verify(signer, [], nowMs);
+    if (!chain.ok) return chain;
+    const udid = subjectUdid(signer.subject);
+    if (udid === null) return refuse({ kind: 'subject-without-udid' });
+    return ok(new VerifiedDevice(udid, await certificateDigest(signer)));
+  }
+}
