@@ -15,7 +15,7 @@ import type { EpochMs } from '../../std/time.ts';
 import { subjectUdid } from './identity-subject.ts';
 import { VerifiedDevice } from './verified-device.ts';
 
-export type DeviceRefusal =
+export type DeviceVerifierRefusal =
   | { readonly kind: 'signature-missing' }
   | MdmSignatureRefusal
   | ChainRefusal
@@ -34,7 +34,7 @@ export class DeviceVerifier {
     signatureHeader: string | null,
     body: Bytes,
     nowMs: EpochMs,
-  ): Promise<Outcome<VerifiedDevice, DeviceRefusal>> {
+  ): Promise<Outcome<VerifiedDevice, DeviceVerifierRefusal>> {
     if (signatureHeader === null) return refuse({ kind: 'signature-missing' });
     const signature = await verifyMdmSignature(signatureHeader, body);
     if (!signature.ok) return signature;
