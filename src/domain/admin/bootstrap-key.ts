@@ -8,18 +8,18 @@ import { Fault, type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { Secret } from '../../std/secret.ts';
 import type { Admin, Authenticator, UnknownKey } from './services.ts';
 
-/** 16 characters hold 96 random bits in base64: out of reach of guessing over a network. */
-const KEY_CHARS_MIN = 16;
+/** `token68` (RFC 9110 §11.2). 16 characters hold 96 random bits in base64: out of reach of guessing over a network. */
+const KEY = /^[A-Za-z0-9._~+/-]{16,512}={0,2}$/;
 
 const BOOTSTRAP: Admin = { id: 'bootstrap' };
 
 export class BootstrapKey implements Authenticator {
   readonly #digest: Promise<Uint8Array>;
 
-  /** @throws Fault when the key is too short to keep anyone out. */
+  /** @throws Fault when the key is too short to keep anyone out, or could not be sent as a bearer token. */
   constructor(key: Secret<string>) {
-    if (key.expose().length < KEY_CHARS_MIN) {
-      throw new Fault('admin-key-too-short', `ADMIN_KEY needs at least ${KEY_CHARS_MIN} characters`);
+    if (!KEY.test(key.expose())) {
+      throw new Fault('admin-key-unfit', 'ADMIN_KEY must be 16 to 512 letters, digits and ._~+/-');
     }
     this.#digest = sha256(utf8(key.expose()));
   }
