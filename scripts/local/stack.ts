@@ -28,6 +28,8 @@ export interface StackOptions {
 export interface Stack {
   readonly url: string;
   readonly adminKey: string;
+  /** Private JWKS of the pairing tokens. */
+  readonly tokenKeys: string;
   readonly ca: AuthorityPem;
   readonly deviceCa: AuthorityPem;
   readonly attestationCa: AuthorityPem;
@@ -71,9 +73,9 @@ async function start(
     await miniflare.dispose();
     throw error;
   }
-  const { adminKey, ca, deviceCa, attestationCa } = secrets;
+  const { adminKey, tokenKeys, ca, deviceCa, attestationCa } = secrets;
   return {
-    ...{ url, adminKey, ca, deviceCa, attestationCa, miniflare },
+    ...{ url, adminKey, tokenKeys, ca, deviceCa, attestationCa, miniflare },
     async sweep() {
       const worker = await miniflare.getWorker(WORKER);
       await worker.scheduled({ cron: build.crons[0] ?? '* * * * *' });
