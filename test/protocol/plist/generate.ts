@@ -34,7 +34,29 @@ export class Random {
 /** `SEED=123` in the environment repeats a run; a failing test names its seed. */
 export const newSeed = (): number => Math.floor(Math.random() * 2 ** 31);
 
-const PIECES = ['a', 'Z', '0', ' ', '\n', '\t', '\r', '&', '<', '>', '"', "'", 'é', '水', '😀', ']]>', '--', '#', ';', '$data', '__proto__'];
+const PIECES = [
+  'a',
+  'Z',
+  '0',
+  ' ',
+  '\n',
+  '\t',
+  '\r',
+  '&',
+  '<',
+  '>',
+  '"',
+  "'",
+  'é',
+  '水',
+  '😀',
+  ']]>',
+  '--',
+  '#',
+  ';',
+  '$data',
+  '__proto__',
+];
 
 export function randomText(random: Random, max = 12): string {
   let text = '';
@@ -49,11 +71,26 @@ export function randomValue(random: Random, depth = 0): PlistValue {
     case 1:
       return random.below(2 ** 31) - 2 ** 30;
     case 2:
-      return random.pick([2n ** 53n, 2n ** 64n - 1n, -(2n ** 63n), -(2n ** 53n) - 1n, BigInt(random.below(2 ** 31)) + 2n ** 60n]);
+      return random.pick([
+        2n ** 53n,
+        2n ** 64n - 1n,
+        -(2n ** 63n),
+        -(2n ** 53n) - 1n,
+        BigInt(random.below(2 ** 31)) + 2n ** 60n,
+      ]);
     case 3:
-      return random.pick([0.5, -1.25, 1e300, 1e-9, 3.141592653589793, random.fraction()]);
+      return random.pick([0.5, -1.25, 1e300, 1e-9, 1.7976931348623157e308, random.fraction()]);
     case 4:
-      return new Date(Date.UTC(1 + random.below(9000), random.below(12), 1 + random.below(28), random.below(24), 1, random.below(60)));
+      return new Date(
+        Date.UTC(
+          1 + random.below(9000),
+          random.below(12),
+          1 + random.below(28),
+          random.below(24),
+          1,
+          random.below(60),
+        ),
+      );
     case 5: {
       const bytes = new Uint8Array(random.below(70));
       for (let i = 0; i < bytes.length; i++) bytes[i] = random.below(256);
@@ -66,7 +103,8 @@ export function randomValue(random: Random, depth = 0): PlistValue {
       return Array.from({ length: random.below(5) }, () => randomValue(random, depth + 1));
     default: {
       const dict = new Map<string, PlistValue>();
-      for (let n = random.below(6); n > 0; n--) dict.set(randomText(random, 6), randomValue(random, depth + 1));
+      for (let n = random.below(6); n > 0; n--)
+        dict.set(randomText(random, 6), randomValue(random, depth + 1));
       return dict;
     }
   }
@@ -91,16 +129,19 @@ function element(random: Random, value: PlistValue): string {
   if (typeof value === 'string') return tag(random, 'string', characters(random, value));
   if (typeof value === 'boolean') return tag(random, String(value), '');
   if (typeof value === 'bigint') return tag(random, 'integer', String(value));
-  if (typeof value === 'number') return tag(random, Number.isSafeInteger(value) ? 'integer' : 'real', String(value));
+  if (typeof value === 'number')
+    return tag(random, Number.isSafeInteger(value) ? 'integer' : 'real', String(value));
   if (value instanceof Date) return tag(random, 'date', `${value.toISOString().slice(0, 19)}Z`);
-  if (value instanceof Uint8Array) return tag(random, 'data', toBase64(value).replace(/.{20}/g, random.chance(0.5) ? '$&' : '$&\n\t'));
+  if (value instanceof Uint8Array)
+    return tag(random, 'data', toBase64(value).replace(/.{20}/g, random.chance(0.5) ? '$&' : '$&\n\t'));
   let inner = filler(random);
   if (Array.isArray(value)) {
     for (const item of value) inner += element(random, item) + filler(random);
     return tag(random, 'array', inner);
   }
   for (const [key, item] of value) {
-    inner += tag(random, 'key', characters(random, key)) + filler(random) + element(random, item) + filler(random);
+    inner +=
+      tag(random, 'key', characters(random, key)) + filler(random) + element(random, item) + filler(random);
   }
   return tag(random, 'dict', inner);
 }
@@ -115,7 +156,8 @@ function characters(random: Random, text: string): string {
   let out = '';
   for (const c of text) {
     const code = c.codePointAt(0) as number;
-    if (c === '\r' || random.chance(0.05)) out += random.chance(0.5) ? `&#${code};` : `&#x${code.toString(16)};`;
+    if (c === '\r' || random.chance(0.05))
+      out += random.chance(0.5) ? `&#${code};` : `&#x${code.toString(16)};`;
     else if (c === '&') out += '&amp;';
     else if (c === '<') out += random.chance(0.3) ? '<![CDATA[<]]>' : '&lt;';
     else if (c === '>') out += '&gt;';
@@ -128,10 +170,61 @@ function characters(random: Random, text: string): string {
 }
 
 const SPLICES = [
-  '<', '>', '&', ';', '/', '!', '-', '[', ']', '"', '=', '?', ' ', '\n', '\r\n', '\0', '0', 'a', '.', '+',
-  '<!--', '-->', '<![CDATA[', ']]>', '&#', '&#0;', '&#65;', '&#xD800;', '&amp;', '&lt;', '&x;', '&nbsp;', '<key>', '</key>', '<dict>', '</dict>',
-  '<dict/>', '<string>', '</string>', '<string/>', '<integer>1</integer>', '<true/>', '</plist>', '<plist>', '<?pi x?>', '<!DOCTYPE plist>',
-  '<!DOCTYPE plist [<!ENTITY a "b">]>', '\ufeff', '\u0085', '\u2028', '\ufffe', '<data>AA</data>', ' version="1.0"', '<array>', '</array>',
+  '<',
+  '>',
+  '&',
+  ';',
+  '/',
+  '!',
+  '-',
+  '[',
+  ']',
+  '"',
+  '=',
+  '?',
+  ' ',
+  '\n',
+  '\r\n',
+  '\0',
+  '0',
+  'a',
+  '.',
+  '+',
+  '<!--',
+  '-->',
+  '<![CDATA[',
+  ']]>',
+  '&#',
+  '&#0;',
+  '&#65;',
+  '&#xD800;',
+  '&amp;',
+  '&lt;',
+  '&x;',
+  '&nbsp;',
+  '<key>',
+  '</key>',
+  '<dict>',
+  '</dict>',
+  '<dict/>',
+  '<string>',
+  '</string>',
+  '<string/>',
+  '<integer>1</integer>',
+  '<true/>',
+  '</plist>',
+  '<plist>',
+  '<?pi x?>',
+  '<!DOCTYPE plist>',
+  '<!DOCTYPE plist [<!ENTITY a "b">]>',
+  '\ufeff',
+  '\u0085',
+  '\u2028',
+  '\ufffe',
+  '<data>AA</data>',
+  ' version="1.0"',
+  '<array>',
+  '</array>',
 ];
 
 /** A few edits: cut, repeat, splice in what has a meaning. */
