@@ -1,19 +1,49 @@
-import { DurableObject } from 'cloudflare:workers';
+/** The Worker: requests, the sweeper's schedule, and the Durable Object classes with their ports. */
+
+import { deviceOutbox } from './device-outbox.ts';
+import { DeviceObject as DeviceObjectCore } from './durable/device/object.ts';
 import { PairingObject as PairingObjectCore } from './durable/pairing/object.ts';
+import { createApp } from './http/app.ts';
+import { answerError } from './http/errors.ts';
 import { consoleLog } from './log.ts';
+import { epochMs } from './std/time.ts';
 import { Database } from './storage/d1/database.ts';
 import { D1PairingArchive } from './storage/d1/pairings.ts';
+import { fleetFor, servicesFor } from './wiring.ts';
 
-export class DeviceObject extends DurableObject<Env> {}
+export { IssuanceObject } from './durable/issuance/object.ts';
+
+export class DeviceObject extends DeviceObjectCore {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env, deviceOutbox(env));
+  }
+}
+
 export class PairingObject extends PairingObjectCore {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env, { archive: new D1PairingArchive(new Database(env.DB)), log: consoleLog() });
   }
 }
-export class IssuanceObject extends DurableObject<Env> {}
+
+const apps = new WeakMap<Env, ReturnType<typeof createApp>>();
 
 export default {
-  fetch(): Response {
-    return new Response('starting\n', { status: 503 });
+  async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
+    try {
+      let app = apps.get(env);
+      if (app === undefined) {
+        app = createApp(await servicesFor(env));
+        apps.set(env, app);
+      }
+      return await app.fetch(request, env, ctx);
+    } catch (error) {
+      // Only a broken configuration gets here: the application catches what its own handlers throw.
+      return answerError(error, consoleLog());
+    }
+  },
+
+  async scheduled(controller: ScheduledController, env: Env): Promise<void> {
+    const count = await fleetFor(env).commands.sweep(epochMs(controller.scheduledTime));
+    if (count > 0) consoleLog().event('sweep', { count });
   },
 };

@@ -11,12 +11,15 @@ export type BodyRefusal =
 
 /** The whole body, at most `bodyBytesMax` bytes. An absent body is empty. */
 export async function readBody(request: Request, bodyBytesMax: number): Promise<Outcome<Bytes, BodyRefusal>> {
-  const declared = Number(request.headers.get('Content-Length') ?? '0');
-  if (declared > bodyBytesMax) return refuse({ kind: 'body-too-large', bodyBytesMax });
   if (request.body === null) return ok(new Uint8Array(0));
+  const declared = request.headers.get('Content-Length');
+  if (declared !== null && Number(declared) > bodyBytesMax)
+    return refuse({ kind: 'body-too-large', bodyBytesMax });
   const parts: Uint8Array[] = [];
   let length = 0;
   try {
+    // HTTP framing holds the sender to a declared length, so one read suffices.
+    if (declared !== null) return ok(new Uint8Array(await request.arrayBuffer()));
     for await (const part of request.body as AsyncIterable<Uint8Array>) {
       length += part.length;
       if (length > bodyBytesMax) return refuse({ kind: 'body-too-large', bodyBytesMax });

@@ -24,7 +24,9 @@ export type CheckInServiceRefusal =
   | DdmRefusal
   /** The message speaks for another device than the one that signed it. */
   | { readonly kind: 'udid-mismatch' }
+  /** UserAuthenticate: 410 is how a server says that it manages no users. */
   | { readonly kind: 'user-channel-declined' }
+  | { readonly kind: 'user-channel' }
   | { readonly kind: 'token-service-unknown' }
   /** The pairing says why on the watch's timeline; the phone learns that there is no token. */
   | { readonly kind: 'pairing-token-refused'; readonly reason: string };
@@ -97,8 +99,9 @@ export class CheckInService {
         return ok({ kind: 'bootstrap-token', token });
       }
       case 'UserAuthenticate':
-      case 'UserChannel':
         return refuse({ kind: 'user-channel-declined' });
+      case 'UserChannel':
+        return refuse({ kind: 'user-channel' });
       default:
         return message satisfies never;
     }

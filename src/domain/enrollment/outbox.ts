@@ -52,7 +52,12 @@ export type DeviceMessage =
       readonly atMs: EpochMs;
     }
   /** The manifest changed, or a device enrolled that has one: it is to be told by one command. */
-  | { readonly kind: 'declare'; readonly udid: Udid; readonly atMs: EpochMs }
+  | {
+      readonly kind: 'declare';
+      readonly udid: Udid;
+      readonly point: { readonly declarationsToken: string; readonly changedAtMs: EpochMs };
+      readonly atMs: EpochMs;
+    }
   /** The session ended with commands put off and the device will not come back by itself. */
   | { readonly kind: 'wake'; readonly udid: Udid };
 

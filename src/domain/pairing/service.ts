@@ -73,6 +73,8 @@ export interface PairingPorts {
   readonly profiles: ProfileBuilder;
   /** A random UUID, upper case. */
   readonly newUuid: () => string;
+  /** How long a token may be used, when the deployment wants less than TOKEN_LIFE_MS. */
+  readonly tokenLifeMs?: number;
 }
 
 export class PairingService {
@@ -100,7 +102,7 @@ export class PairingService {
     const claimed = await store.claim({ ...claim, fault }, nowMs);
     if (!claimed.ok) return claimed;
     const minting = { ...claim, publicUrl, tokenId: newUuid() };
-    return ok(utf8(await tokens.sign(pairingClaims(minting, nowMs))));
+    return ok(utf8(await tokens.sign(pairingClaims(minting, nowMs, this.#ports.tokenLifeMs))));
   }
 
   /** A watch's signed MachineInfo, with or without its pairing token. */

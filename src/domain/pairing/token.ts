@@ -34,7 +34,11 @@ export interface Minting {
 }
 
 /** This deployment is issuer and audience: phone server and watch server are one. */
-export function pairingClaims(minting: Minting, nowMs: EpochMs): PairingClaims {
+export function pairingClaims(
+  minting: Minting,
+  nowMs: EpochMs,
+  lifeMs: number = TOKEN_LIFE_MS,
+): PairingClaims {
   return {
     iss: minting.publicUrl,
     aud: minting.publicUrl,
@@ -43,7 +47,7 @@ export function pairingClaims(minting: Minting, nowMs: EpochMs): PairingClaims {
     nonce: minting.securityToken,
     jti: minting.tokenId,
     iat: Math.floor(nowMs / SECOND_MS),
-    exp: Math.floor(addMs(nowMs, TOKEN_LIFE_MS) / SECOND_MS),
+    exp: Math.floor(addMs(nowMs, lifeMs) / SECOND_MS),
   };
 }
 

@@ -183,8 +183,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     this.#transact(() => {
       this.#manifest.replace(entries);
       this.#store.saveProgress({ declarationsToken, manifestAtMs: nowMs });
-      if (this.#store.enrollment?.state === 'enrolled')
-        this.#post({ kind: 'declare', udid: this.#udid, atMs: nowMs });
+      if (this.#store.enrollment?.state === 'enrolled') this.#declare(nowMs);
     });
   }
 
@@ -296,9 +295,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
         atMs: nowMs,
       });
     }
-    if (enrollment.enrolledAtMs === nowMs && this.#manifest.entries().length > 0) {
-      this.#post({ kind: 'declare', udid: this.#udid, atMs: nowMs });
-    }
+    if (change.pairingStep === 'enrolled' && this.#manifest.entries().length > 0) this.#declare(nowMs);
     this.#lastSeenMs = nowMs;
     this.#project();
   }
@@ -368,6 +365,14 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
         revision,
       },
     });
+  }
+
+  /** The device is to be told where its set stands. */
+  #declare(nowMs: EpochMs): void {
+    const { declarationsToken, manifestAtMs } = this.#store.progress;
+    if (declarationsToken === null) return;
+    const point = { declarationsToken, changedAtMs: manifestAtMs ?? nowMs };
+    this.#post({ kind: 'declare', udid: this.#udid, point, atMs: nowMs });
   }
 
   #post(message: Parameters<DeviceStore['post']>[0]): void {

@@ -40,7 +40,8 @@ export const ENROLLMENT_PROFILE_CONTENT_TYPE = 'application/x-apple-aspen-config
 
 /** The sum of the thirteen bits: everything the device offers. */
 const ACCESS_RIGHTS_ALL = 8191;
-const IDENTIFIER = 'com.escapement.enrollment';
+/** PayloadIdentifier, unless a deployment names its own: what RemoveProfile unenrolls by. */
+export const ENROLLMENT_PROFILE_IDENTIFIER = 'com.escapement.enrollment';
 /** TargetDeviceType of Apple Watch. */
 const TARGET_WATCH = 2;
 /** Facts 19.3: without these two an Apple client asks for RSA-1024 that can only sign. */
@@ -114,7 +115,7 @@ function payload(
   return {
     PayloadType: type,
     PayloadVersion: 1,
-    PayloadIdentifier: `${profile.identifier ?? IDENTIFIER}${suffix}`,
+    PayloadIdentifier: `${profile.identifier ?? ENROLLMENT_PROFILE_IDENTIFIER}${suffix}`,
     PayloadUUID: profile.uuids[uuid],
     PayloadOrganization: profile.organization,
   };

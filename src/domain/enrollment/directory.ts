@@ -1,0 +1,39 @@
+/** The index of devices for administrators. A single device is brought up to date before it is read. */
+
+import type { Outcome } from '../../std/outcome.ts';
+import type {
+  DeviceDirectory,
+  DeviceFilter,
+  DeviceRecord,
+  MalformedCursor,
+  Page,
+  PageQuery,
+} from '../admin/services.ts';
+import type { Udid } from '../ids.ts';
+import type { Devices } from './device.ts';
+
+/** What the index in D1 offers. */
+export interface DeviceIndex extends DeviceDirectory {
+  /** Whether a certificate was ever issued for this UDID: no object is made for a guess. */
+  isKnown(udid: Udid): Promise<boolean>;
+}
+
+export class FreshDirectory implements DeviceDirectory {
+  readonly #index: DeviceIndex;
+  readonly #devices: Devices;
+
+  constructor(index: DeviceIndex, devices: Devices) {
+    this.#index = index;
+    this.#devices = devices;
+  }
+
+  list(filter: DeviceFilter, page: PageQuery): Promise<Outcome<Page<DeviceRecord>, MalformedCursor>> {
+    return this.#index.list(filter, page);
+  }
+
+  async find(udid: Udid): Promise<DeviceRecord | null> {
+    if (!(await this.#index.isKnown(udid))) return null;
+    await this.#devices.of(udid).flush();
+    return this.#index.find(udid);
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * The device management protocol: `PUT /mdm/checkin` and `PUT /mdm/connect`. Every request must carry an
+ * `Mdm-Signature` over its exact body by a certificate issued here; the device's object compares it with the pin.
+ * Content-Type is not asked for: some devices send none (handbook 19.4).
+ */
+import { Hono } from 'hono';
+import type { CommandQueue } from '../../domain/command/service.ts';
+import type { CheckInService } from '../../domain/enrollment/check-in.ts';
+import type { DeviceVerifier } from '../../domain/identity/device-verifier.ts';
+import { parseCheckIn } from '../../protocol/mdm/checkin.ts';
+import { parseConnect } from '../../protocol/mdm/connect.ts';
+import type { AppEnv } from '../app-env.ts';
+import { readBody } from '../body.ts';
+import { answerCheckIn, answerCommand } from './answers.ts';
+import { refuseDevice } from './refusals.ts';
+
+/** Results of large inventories reach some hundred kB; a Durable Object row holds 2 MB. */
+const MESSAGE_BYTES_MAX = 1024 * 1024;
+/** A status report has 4 MiB and travels as base64 (4/3) inside a plist of less than 64 KiB more. */
+const STATUS_MESSAGE_BYTES_MAX = Math.ceil((4 * 1024 * 1024 * 4) / 3) + 64 * 1024;
+
+export interface MdmServices {
+  readonly verifier: DeviceVerifier;
+  readonly checkIn: CheckInService;
+  readonly commands: CommandQueue;
+}
+
+export function mdmApp(services: MdmServices): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+
+  app.put('/mdm/checkin', async (c) => {
+    const body = await readBody(c.req.raw, STATUS_MESSAGE_BYTES_MAX);
+    if (!body.ok) return refuseDevice(c, body.refusal);
+    const device = await services.verifier.verify(
+      c.req.header('Mdm-Signature') ?? null,
+      body.value,
+      c.get('nowMs'),
+    );
+    if (!device.ok) return refuseDevice(c, device.refusal);
+    const message = parseCheckIn(body.value);
+    if (!message.ok) return refuseDevice(c, message.refusal);
+    const { type } = message.value;
+    if (body.value.length > MESSAGE_BYTES_MAX && type !== 'DeclarativeManagement') {
+      return refuseDevice(c, { kind: 'body-too-large', bodyBytesMax: MESSAGE_BYTES_MAX });
+    }
+    const answer = await services.checkIn.handle(device.value, message.value, c.get('nowMs'));
+    if (!answer.ok) return refuseDevice(c, answer.refusal, device.value.udid);
+    c.get('log').event('check-in', { udid: device.value.udid, messageType: type });
+    return answerCheckIn(answer.value);
+  });
+
+  app.put('/mdm/connect', async (c) => {
+    const body = await readBody(c.req.raw, MESSAGE_BYTES_MAX);
+    if (!body.ok) return refuseDevice(c, body.refusal);
+    const device = await services.verifier.verify(
+      c.req.header('Mdm-Signature') ?? null,
+      body.value,
+      c.get('nowMs'),
+    );
+    if (!device.ok) return refuseDevice(c, device.refusal);
+    const report = parseConnect(body.value);
+    if (!report.ok) return refuseDevice(c, report.refusal);
+    const { udid, userId } = report.value;
+    if (userId !== null) return refuseDevice(c, { kind: 'user-channel' }, udid);
+    if (udid !== device.value.udid) return refuseDevice(c, { kind: 'udid-mismatch' }, device.value.udid);
+    const command = await services.commands.connect(device.value, report.value, c.get('nowMs'));
+    return command.ok ? answerCommand(command.value) : refuseDevice(c, command.refusal, udid);
+  });
+
+  app.all('/mdm/checkin', () => refuse405());
+  app.all('/mdm/connect', () => refuse405());
+  return app;
+}
+
+function refuse405(): Response {
+  return new Response(null, { status: 405, headers: { Allow: 'PUT' } });
+}

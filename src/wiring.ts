@@ -1,0 +1,193 @@
+/**
+ * Composition: which adapter stands behind which port. Services are built once an isolate from a checked
+ * configuration; a broken configuration is a rejected promise, so every request reports it.
+ */
+
+import { type Config, readConfig } from './config.ts';
+import { BootstrapKey } from './domain/admin/bootstrap-key.ts';
+import type { AdminServices } from './domain/admin/services.ts';
+import { CommandQueue } from './domain/command/service.ts';
+import { DeclarativeManagementService } from './domain/declaration/ddm.ts';
+import { WatchEnrollments } from './domain/declaration/service.ts';
+import { DeclarationSync } from './domain/declaration/sync.ts';
+import { CheckInService } from './domain/enrollment/check-in.ts';
+import { FreshDirectory } from './domain/enrollment/directory.ts';
+import { DeviceVerifier } from './domain/identity/device-verifier.ts';
+import { IssuanceMint, OneTimeLinks } from './domain/identity/issuance.ts';
+import { DeviceIdentityRegister } from './domain/identity/register.ts';
+import { ScepService } from './domain/identity/scep-service.ts';
+import type { Udid } from './domain/ids.ts';
+import { PhoneEnrollment } from './domain/pairing/phone-enrollment.ts';
+import type { ProfileBuilder } from './domain/pairing/ports.ts';
+import { PairingService } from './domain/pairing/service.ts';
+import { machineInfoVerifier, tokenKeys } from './domain/pairing/verifiers.ts';
+import { ObjectDevices } from './durable/device/gateway.ts';
+import { issuanceCells } from './durable/issuance/cells.ts';
+import { durablePairings } from './durable/pairing/pairings.ts';
+import type { Services } from './http/app.ts';
+import { consoleLog } from './log.ts';
+import { CertificateAuthority } from './pki/certificate-authority.ts';
+import { ChainVerifier } from './pki/chain.ts';
+import { signAttached } from './pki/cms-sign.ts';
+import { sha256Hex } from './pki/digest.ts';
+import { ForeignIssuers } from './pki/jwks.ts';
+import { PairingTokenKeys } from './pki/jws.ts';
+import { type Authority, importAuthority } from './pki/keys.ts';
+import { randomBytes, randomUuid } from './pki/random.ts';
+import { importSealKey, openSecret, sealSecret } from './pki/seal.ts';
+import {
+  buildEnrollmentProfile,
+  ENROLLMENT_PROFILE_IDENTIFIER,
+} from './protocol/profile/enrollment-profile.ts';
+import { LogWaker } from './push/log-waker.ts';
+import { Fault } from './std/outcome.ts';
+import { epochMs } from './std/time.ts';
+import { D1CertificateRecords } from './storage/d1/certificates.ts';
+import { D1Commands } from './storage/d1/commands.ts';
+import { Database } from './storage/d1/database.ts';
+import { D1Declarations } from './storage/d1/declarations.ts';
+import { D1Devices } from './storage/d1/devices.ts';
+import { D1ExpectedDevices } from './storage/d1/expected-devices.ts';
+import { D1PairingReader } from './storage/d1/pairings.ts';
+import { fetchJwks } from './storage/jwks-fetch.ts';
+import { KvRendered } from './storage/kv/rendered.ts';
+
+const built = new WeakMap<Env, Promise<Services>>();
+
+/** The services of this isolate. Rejects with a `Fault` for as long as the configuration is broken. */
+export function servicesFor(env: Env): Promise<Services> {
+  const existing = built.get(env);
+  if (existing !== undefined) return existing;
+  const services = build(env);
+  built.set(env, services);
+  return services;
+}
+
+/** What needs no secret: the device's side of the queue and the assignments. Objects use it too. */
+export function fleetFor(env: Env) {
+  const db = new Database(env.DB);
+  const devices = new ObjectDevices(env.DEVICE);
+  const index = new D1Devices(db);
+  const isKnown = (udid: Udid) => index.isKnown(udid);
+  const waker = new LogWaker(consoleLog());
+  const commands = new CommandQueue({ store: new D1Commands(db), devices, waker, isKnown });
+  return { db, devices, index, isKnown, waker, commands, sync: new DeclarationSync(commands, randomUuid) };
+}
+
+async function build(env: Env): Promise<Services> {
+  const config = await readConfig(env);
+  const { db, devices, index, isKnown, commands } = fleetFor(env);
+  const authority = await importAuthority(config.caCertificatePem, config.caKeyPem.expose());
+  const keys = await PairingTokenKeys.import(config.tokenKeys.expose());
+  const sealKey = await importSealKey(config.storageKey.expose());
+
+  const store = new D1Declarations(db);
+  const rendered = new KvRendered(env.RENDERED);
+  const { publicUrl } = config;
+  const watchEnrollment = new WatchEnrollments({ publicUrl, devices, store, rendered, sha256Hex, isKnown });
+
+  const cells = issuanceCells(env.ISSUANCE);
+  const mint = new IssuanceMint(cells, randomBytes);
+  const links = new OneTimeLinks(cells, randomBytes);
+  const records = new D1CertificateRecords(db);
+  const pairingStore = durablePairings(env.PAIRING);
+  const register = new DeviceIdentityRegister(records, devices, pairingStore);
+  const ownChain = new ChainVerifier({
+    anchors: [authority.certificate],
+    checkDates: false,
+    sha1: false,
+    rsaBitsMin: 2048,
+  });
+  const certificates = new CertificateAuthority(authority, config.organization);
+
+  const machineInfo = machineInfoVerifier(
+    // Apple's intermediates are expired, SHA-1 and RSA-1024; all three are allowed on this chain only.
+    new ChainVerifier({ anchors: config.deviceAnchors, checkDates: false, sha1: true, rsaBitsMin: 1024 }),
+  );
+  const profiles = profileBuilder(config, authority);
+  const foreign = new ForeignIssuers(config.trustedIssuers, fetchJwks, () => epochMs(Date.now()));
+  const pairing = new PairingService({
+    publicUrl,
+    store: pairingStore,
+    phones: watchEnrollment,
+    mint,
+    machineInfo,
+    tokens: tokenKeys(keys, { own: publicUrl, foreign }),
+    profiles,
+    newUuid: randomUuid,
+    tokenLifeMs: config.pairingTokenSeconds * 1000,
+  });
+  const expectedDevices = new D1ExpectedDevices(db);
+  const signer = {
+    sign: (profile: Parameters<typeof signAttached>[0]) => signAttached(profile, authority.signer),
+  };
+  const admin: AdminServices = {
+    authenticator: new BootstrapKey(config.adminKey),
+    devices: new FreshDirectory(index, devices),
+    commands,
+    watchEnrollment,
+    pairings: new D1PairingReader(db, pairingStore),
+    expectedDevices,
+    enrollmentLinks: links,
+    newUuid: randomUuid,
+    publicUrl,
+    isEnrollmentProfile: (identifier) => identifier === ENROLLMENT_PROFILE_IDENTIFIER,
+  };
+
+  return {
+    health: { environment: config.environment, anchors: config.anchorsArePublished ? 'apple' : 'simulated' },
+    jwks: keys.publicJwks(),
+    mdm: {
+      verifier: new DeviceVerifier(ownChain),
+      commands,
+      checkIn: new CheckInService({
+        devices,
+        pairing,
+        declarations: new DeclarativeManagementService({ devices, store, rendered }),
+        seal: {
+          seal: (udid, purpose, secret) => sealSecret(sealKey, secret, `${purpose}/${udid}`),
+          async open(udid, purpose, sealed) {
+            const opened = await openSecret(sealKey, sealed, `${purpose}/${udid}`);
+            if (!opened.ok)
+              throw new Fault('seal-broken', `the ${purpose} of a device does not open with STORAGE_KEY`);
+            return opened.value;
+          },
+        },
+      }),
+    },
+    enroll: {
+      pairing,
+      phones: new PhoneEnrollment({ machineInfo, expected: expectedDevices, links, mint, profiles, signer }),
+    },
+    scep: {
+      scep: new ScepService({
+        authority,
+        certificates,
+        chain: ownChain,
+        cells,
+        register,
+        records,
+        random: randomBytes,
+      }),
+    },
+    assets: { devices, store },
+    admin,
+  };
+}
+
+function profileBuilder(config: Config, authority: Authority): ProfileBuilder {
+  const { publicUrl, organization, pushTopic: topic } = config;
+  return {
+    build: (subject, challenge) =>
+      buildEnrollmentProfile({
+        platform: subject.platform,
+        organization,
+        topic,
+        serverUrl: `${publicUrl}/mdm/connect`,
+        checkInUrl: `${publicUrl}/mdm/checkin`,
+        scep: { url: `${publicUrl}/scep`, challenge, subject: { udid: subject.udid } },
+        caCertificateDer: authority.certificate.der,
+        uuids: { profile: randomUuid(), ca: randomUuid(), scep: randomUuid(), mdm: randomUuid() },
+      }),
+  };
+}
