@@ -1,0 +1,412 @@
+/** The phone and the watch against a stand-in: the order of what they do, and what they refuse to put up with. */
+import { Buffer } from 'node:buffer';
+import { beforeEach, describe, expect, it } from 'vitest';
+import {
+  attacks,
+  createDeviceCa,
+  createWorld,
+  KeyPool,
+  SimulatedPhone,
+  SimulatedWatch,
+  type TraceEvent,
+  withMischief,
+  writePlist,
+} from './index.ts';
+import { StandIn } from './stand-in.ts';
+
+const keys = new KeyPool({ size: 3 });
+const deviceCa = createDeviceCa('Devices CA', keys.take());
+
+let server: StandIn;
+let trace: TraceEvent[];
+
+function world(seed = 1) {
+  trace = [];
+  return createWorld({
+    baseUrl: server.url,
+    deviceCa,
+    seed,
+    keys,
+    send: server.send,
+    trace: (event) => trace.push(event),
+  });
+}
+
+async function enrolledPhone(inWorld = world(), options = {}): Promise<SimulatedPhone> {
+  const phone = await SimulatedPhone.create(inWorld, options);
+  server.udid = phone.udid;
+  await phone.enrollByLink(`${server.url}/link`);
+  return phone;
+}
+
+async function pairedWatch(options = {}): Promise<SimulatedWatch> {
+  const phone = await enrolledPhone();
+  const watch = await SimulatedWatch.create(phone.world, options);
+  server.udid = watch.udid;
+  expect(await watch.pairWith(phone, { url: `${server.url}/enroll/watch` })).toMatchObject({
+    kind: 'enrolled',
+  });
+  return watch;
+}
+
+beforeEach(() => {
+  server = new StandIn();
+});
+
+/** Every answer to `path` with another status, type or body. */
+function answerWith(path: string, change: { status?: number; type?: string; body?: string }): void {
+  server.spoil = async (asked, response) => {
+    if (asked !== path) return response;
+    const headers = { 'content-type': change.type ?? response.headers.get('content-type') ?? '' };
+    return new Response(change.body ?? (await response.arrayBuffer()), {
+      status: change.status ?? response.status,
+      headers,
+    });
+  };
+}
+
+describe('enrollment', () => {
+  it('goes link, SCEP, Authenticate, TokenUpdate', async () => {
+    await enrolledPhone();
+    expect(trace.map((event) => event.step)).toEqual([
+      'GET link',
+      'SCEP GetCACaps',
+      'SCEP GetCACert',
+      'SCEP PKIOperation',
+      'Authenticate',
+      'TokenUpdate',
+    ]);
+    expect(Object.keys(server.messages[0]!)).not.toContain('DeviceName');
+    expect(server.messages[1]).toMatchObject({
+      MessageType: 'TokenUpdate',
+      Topic: 'com.apple.mgmt.External.example',
+    });
+  });
+
+  it.each([
+    { signing: 'legacy' as const },
+    { scep: { cipher: 'aes-128' as const, hash: 'SHA-1' as const } },
+    { scep: { method: 'GET' as const, constructed: true } },
+  ])('works with %o', async (options) => {
+    const phone = await enrolledPhone(world(), options);
+    expect((await phone.connect()).commands).toEqual([]);
+  });
+
+  it('renews with the old certificate', async () => {
+    const phone = await enrolledPhone();
+    const old = phone.certificate;
+    await phone.renew();
+    expect(phone.certificate!.der.equals(old!.der)).toBe(false);
+    await phone.connect();
+  });
+
+  it.each([
+    ['/link', { status: 401 }, /would unenroll/],
+    ['/link', { type: 'text/xml' }, /x-apple-aspen-config/],
+    ['/mdm/checkin', { body: '{"code":"com.apple.unrecognized.device"}', status: 403 }, /would unenroll/],
+    ['/mdm/checkin', { body: ' ' }, /200 and nothing for Authenticate/],
+    ['/mdm/checkin', { status: 503 }, /200 and nothing/],
+  ])('notices a wrong answer on %s: %o', async (path, change, message) => {
+    answerWith(path, change);
+    await expect(enrolledPhone()).rejects.toThrow(message);
+  });
+
+  it.each([
+    [{ SignMessage: false }, /SignMessage/],
+    [{ ServerURL: 'http://mdm.example.com/mdm' }, /https URL in ServerURL/],
+    [{ IdentityCertificateUUID: 'elsewhere' }, /IdentityCertificateUUID/],
+    [{ Topic: 'com.example' }, /Topic/],
+    [{ AccessRights: 2 }, /AccessRights/],
+    [{ PayloadOrganization: '' }, /PayloadOrganization/],
+  ])('notices a wrong profile: %o', async (mdm, message) => {
+    server.mdm = mdm;
+    await expect(enrolledPhone()).rejects.toThrow(message);
+  });
+
+  it('notices a certificate for someone else', async () => {
+    const phone = await SimulatedPhone.create(world());
+    server.udid = 'SOMEONE-ELSE';
+    await expect(phone.enrollByLink(`${server.url}/link`)).rejects.toThrow(/UDID in the issued subject/);
+  });
+});
+
+describe('commands', () => {
+  it('are answered in order, with what was asked for', async () => {
+    const watch = await pairedWatch();
+    server.queue.set('u1', {
+      RequestType: 'DeviceInformation',
+      Queries: ['UDID', 'SerialNumber', 'Nonsense'],
+    });
+    server.queue.set('u2', { RequestType: 'DeviceLock', Message: 'lost' });
+    server.queue.set('u3', { RequestType: 'RestartDevice' });
+    const log = await watch.connect();
+    expect(log.commands.map((one) => one.status)).toEqual(['Acknowledged', 'Acknowledged', 'Error']);
+    expect(server.results[0]!['QueryResponses']).toEqual({ UDID: watch.udid, SerialNumber: watch.serial });
+    expect(server.results[1]!['MessageResult']).toBe('Success');
+    expect(watch.facts.locked).toBe(true);
+  });
+
+  it('have a realistic answer for all 21 of watchOS 10', async () => {
+    const watch = await pairedWatch();
+    const names = [...watch.answers.keys()].sort();
+    expect(names).toHaveLength(21);
+    for (const [index, name] of names.filter((one) => one !== 'EraseDevice').entries()) {
+      server.queue.set(`c${index}`, {
+        RequestType: name,
+        UnlockToken: watch.facts.unlockToken!,
+        Identifier: name === 'RemoveProfile' ? 'com.example.top' : 'com.example.app',
+        Payload: writePlist({ PayloadIdentifier: 'com.example.more', PayloadContent: [] }),
+        Settings: [],
+      });
+    }
+    const { commands } = await watch.connect();
+    expect(commands.filter((one) => one.status !== 'Acknowledged')).toEqual([]);
+    expect(commands).toHaveLength(20);
+  });
+
+  it('are put off with NotNow and come again in another session', async () => {
+    const watch = await pairedWatch();
+    server.queue.set('u1', { RequestType: 'ProfileList' });
+    expect((await watch.connect({ notNow: () => true })).commands.map((one) => one.status)).toEqual([
+      'NotNow',
+    ]);
+    expect((await watch.connect()).commands.map((one) => one.status)).toEqual(['Acknowledged']);
+  });
+
+  it('end the simulation when one comes again after it was answered', async () => {
+    const watch = await pairedWatch();
+    server.queue.set('u1', { RequestType: 'ProfileList' });
+    await watch.connect();
+    server.queue.set('u1', { RequestType: 'ProfileList' });
+    await expect(watch.connect()).rejects.toThrow(/no command that was answered/);
+  });
+});
+
+describe('declarative management', () => {
+  const activation = (identifiers: string[], token = '1') => ({
+    kind: 'activation' as const,
+    document: {
+      Type: 'com.apple.activation.simple',
+      Identifier: 'act',
+      ServerToken: token,
+      Payload: { StandardConfigurations: identifiers },
+    },
+  });
+  const configuration = (payload: object, token = '1') => ({
+    kind: 'configuration' as const,
+    document: {
+      Type: 'com.apple.configuration.watch.enrollment',
+      Identifier: 'conf',
+      ServerToken: token,
+      Payload: payload,
+    },
+  });
+  const asset = (size: number) => ({
+    kind: 'asset' as const,
+    document: {
+      Type: 'com.apple.asset.credential.certificate',
+      Identifier: 'anchor',
+      ServerToken: '1',
+      Payload: {
+        Reference: {
+          DataURL: 'https://mdm.example.com/assets/anchor',
+          ContentType: 'application/pkcs1',
+          Size: size,
+        },
+        Authentication: { Type: 'MDM' },
+      },
+    },
+  });
+  const enrollment = { EnrollmentProfileURL: 'https://mdm.example.com/enroll/watch' };
+
+  function assign(declarations: (typeof server)['declarations'], token: string): void {
+    server.declarations = declarations;
+    server.declarationsToken = token;
+  }
+
+  it('fetches, applies and reports; an equal token stops it', async () => {
+    const phone = await enrolledPhone();
+    server.assets.set('/assets/anchor', { type: 'application/pkcs1', data: server.ca.der });
+    assign(
+      [
+        activation(['conf']),
+        configuration({ ...enrollment, AnchorCertificateAssetReferences: ['anchor'] }),
+        asset(server.ca.der.length),
+      ],
+      't1',
+    );
+    expect(await phone.sync()).toMatchObject({
+      changed: true,
+      fetched: ['act', 'conf', 'anchor'],
+      reported: true,
+    });
+    expect(phone.watchEnrollmentUrl()).toBe(enrollment.EnrollmentProfileURL);
+    expect(server.reports[0]).toMatchObject({
+      FullReport: true,
+      StatusItems: {
+        management: {
+          declarations: {
+            configurations: [{ identifier: 'conf', 'server-token': '1', active: true, valid: 'valid' }],
+            assets: [{ identifier: 'anchor', active: true, valid: 'valid' }],
+          },
+          'client-capabilities': { 'supported-versions': ['1.0.0'] },
+        },
+      },
+    });
+    expect(await phone.sync()).toEqual({ changed: false, fetched: [], removed: [], reported: false });
+  });
+
+  it('fetches only what changed, and drops what is gone', async () => {
+    const phone = await enrolledPhone();
+    assign([activation(['conf']), configuration(enrollment)], 't1');
+    await phone.sync();
+    assign([activation(['conf']), configuration(enrollment, '2')], 't2');
+    expect((await phone.sync()).fetched).toEqual(['conf']);
+    assign([], 't3');
+    expect([...(await phone.sync()).removed].sort()).toEqual(['act', 'conf']);
+    expect(phone.watchEnrollmentUrl()).toBeNull();
+  });
+
+  it.each([
+    [
+      'a missing configuration',
+      [activation(['conf', 'gone']), configuration(enrollment)],
+      'Error.MissingConfigurations',
+    ],
+    [
+      'a missing asset',
+      [activation(['conf']), configuration({ ...enrollment, AnchorCertificateAssetReferences: ['anchor'] })],
+      'Error.MissingAssets',
+    ],
+    [
+      'an asset that is not there',
+      [
+        activation(['conf']),
+        configuration({ ...enrollment, AnchorCertificateAssetReferences: ['anchor'] }),
+        asset(5),
+      ],
+      'Error.AssetCannotBeDownloaded',
+    ],
+    [
+      'a configuration without its key',
+      [activation(['conf']), configuration({})],
+      'Error.ConfigurationIsInvalid',
+    ],
+    [
+      'a plain http URL',
+      [activation(['conf']), configuration({ EnrollmentProfileURL: 'http://mdm.example.com/' })],
+      'Error.ConfigurationIsInvalid',
+    ],
+    ['no activation', [configuration(enrollment)], 'Info.NotReferencedByActivation'],
+  ])('says why: %s', async (_what, declarations, code) => {
+    const phone = await enrolledPhone();
+    assign(declarations, 't1');
+    await phone.sync();
+    expect(JSON.stringify(server.reports)).toContain(`"code":"${code}"`);
+    expect(phone.watchEnrollmentUrl()).toBeNull();
+  });
+
+  it('does not take watch enrollment on an unsupervised phone', async () => {
+    const phone = await enrolledPhone(world(), { supervised: false });
+    assign([activation(['conf']), configuration(enrollment)], 't1');
+    await phone.sync();
+    expect(phone.watchEnrollmentUrl()).toBeNull();
+    expect(JSON.stringify(server.reports)).toContain('Error.ConfigurationNotSupported');
+  });
+
+  it('starts when a command asks for it, with the tokens that came along', async () => {
+    const phone = await enrolledPhone();
+    assign([activation(['conf']), configuration(enrollment)], 't1');
+    const tokens = { SyncTokens: { Timestamp: '2026-01-31T12:00:00Z', DeclarationsToken: 't1' } };
+    server.queue.set('u1', {
+      RequestType: 'DeclarativeManagement',
+      Data: Buffer.from(JSON.stringify(tokens)),
+    });
+    const { sync } = await phone.connect();
+    expect(sync?.changed).toBe(true);
+    expect(trace.filter((event) => event.sent === 'tokens')).toEqual([]);
+  });
+
+  it('reports what was subscribed to, once', async () => {
+    const phone = await enrolledPhone();
+    const Type = 'com.apple.configuration.management.status-subscriptions';
+    const Payload = { StatusItems: [{ Name: 'device.operating-system.version' }] };
+    const subscription = {
+      kind: 'configuration' as const,
+      document: { Type, Identifier: 'conf', ServerToken: '1', Payload },
+    };
+    assign([activation(['conf']), subscription], 't1');
+    await phone.sync();
+    expect(JSON.stringify(server.reports)).toContain('"operating-system":{"version":"26.1"}');
+    assign([activation(['conf'], '2'), subscription], 't2');
+    await phone.sync();
+    expect(JSON.stringify(server.reports[1])).not.toContain('operating-system":{"version');
+  });
+});
+
+describe('pairing', () => {
+  it('goes challenge, token, profile', async () => {
+    await pairedWatch();
+    expect(
+      trace
+        .filter((event) => /enroll|GetToken/.test(event.step))
+        .map((event) => `${event.step} ${event.status}`),
+    ).toEqual(['POST /enroll/watch 403', 'GetToken 200', 'POST /enroll/watch 200']);
+  });
+
+  it('without a configuration is refused before it starts', async () => {
+    const phone = await enrolledPhone();
+    const watch = await SimulatedWatch.create(phone.world);
+    expect(await watch.pairWith(phone)).toMatchObject({ kind: 'refused', at: 'configuration' });
+  });
+
+  it('notices a security token that is no UUID', async () => {
+    const phone = await enrolledPhone();
+    const watch = await SimulatedWatch.create(phone.world);
+    answerWith('/enroll/watch', {
+      body: '{"code":"com.apple.watch.pairing.token.missing","details":{"security-token":"x"}}',
+    });
+    await expect(watch.pairWith(phone, { url: `${server.url}/enroll/watch` })).rejects.toThrow(/a UUID/);
+  });
+
+  it('changes the content of a signed MachineInfo, and moves the expiry of a token', async () => {
+    const watch = await SimulatedWatch.create(world());
+    await expect(attacks.changedMachineInfo(watch)).rejects.toThrow(/does not verify/);
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const token = Buffer.from(`${part({ alg: 'ES256' })}.${part({ exp: 1, sub: 'a' })}.c2ln`);
+    expect(attacks.readJws(attacks.withExpiry(token, 99)).claims).toEqual({ exp: 99, sub: 'a' });
+    expect(attacks.readJws(attacks.unsigned(token)).header).toEqual({ alg: 'none' });
+  });
+});
+
+describe('mischief', () => {
+  it('tells the same story from the same seed', async () => {
+    const stories: string[][] = [];
+    for (const _ of [1, 2]) {
+      server = new StandIn();
+      const bad = withMischief(world(4), { dropReply: 0.3, duplicate: 0.3, dropRequest: 0.2 });
+      const phone = await enrolledPhone(bad);
+      for (let i = 0; i < 5; i++) server.queue.set(`u${i}`, { RequestType: 'ProfileList' });
+      await phone.connect();
+      await phone.connect();
+      stories.push([...bad.mischiefLog.deeds, phone.udid, phone.pushMagic]);
+    }
+    expect(stories[0]).toEqual(stories[1]);
+    expect(stories[0]!.length).toBeGreaterThan(5);
+  });
+
+  it('sends the same bytes again when a reply is lost', async () => {
+    const bad = withMischief(world(6), {
+      dropReply: 0.5,
+      dropRequest: 0,
+      duplicate: 0,
+      doubleTokenUpdate: 0,
+      doubleAuthenticate: 0,
+    });
+    await enrolledPhone(bad);
+    const authenticates = server.messages.filter((one) => one['MessageType'] === 'Authenticate');
+    const updates = server.messages.filter((one) => one['MessageType'] === 'TokenUpdate');
+    expect(authenticates.length + updates.length).toBeGreaterThan(2);
+    expect(new Set(updates.map((one) => JSON.stringify(one))).size).toBe(1);
+  });
+});
