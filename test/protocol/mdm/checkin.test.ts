@@ -108,19 +108,12 @@ describe('Authenticate', () => {
   });
 
   readsBytesStrictly(parseCheckIn, authenticate);
-  readsFields(
-    parseCheckIn,
-    authenticate,
-    [
-      text('MessageType', 12),
-      udid,
-      topic,
-      { field: 'SerialNumber', required: false, wrong: 5 },
-      ...['OSVersion', 'BuildVersion', 'ProductName', 'IMEI', 'MEID'].map((field) =>
-        text(field, 1024, false),
-      ),
-    ].slice(1),
-  );
+  readsFields(parseCheckIn, authenticate, [
+    udid,
+    topic,
+    { field: 'SerialNumber', required: false, wrong: 5 },
+    ...['OSVersion', 'BuildVersion', 'ProductName', 'IMEI', 'MEID'].map((field) => text(field, 1024, false)),
+  ]);
 });
 
 describe('TokenUpdate', () => {
@@ -223,15 +216,17 @@ describe('GetToken', () => {
   });
 
   readsBytesStrictly(parseCheckIn, getToken);
-  readsFields(
-    parseCheckIn,
-    getToken,
-    [
-      udid,
-      { field: 'TokenServiceType', required: true, wrong: 5, empty: '' },
-      { field: 'TokenParameters', required: false, wrong: ['x'] },
-    ].filter(({ field }) => field !== 'TokenParameters'),
-  );
+  readsFields(parseCheckIn, getToken, [
+    udid,
+    { field: 'TokenServiceType', required: true, wrong: 5, empty: '' },
+  ]);
+
+  it('is refused when its parameters are no dictionary', () => {
+    expect(refusalOf(parseCheckIn, { ...getToken, TokenParameters: ['x'] })).toMatchObject({
+      field: 'TokenParameters',
+      reason: 'wrong-type',
+    });
+  });
 });
 
 describe('DeclarativeManagement', () => {
