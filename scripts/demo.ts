@@ -5,7 +5,7 @@
  */
 import { createWorld, SimulatedPhone, SimulatedWatch } from '../test/simulator/index.ts';
 import { attackAll } from './demo/attacks.ts';
-import { describeAdmin, describeTrace } from './demo/describe.ts';
+import { describeAdmin, describePlist, describeTrace } from './demo/describe.ts';
 import { Expectations } from './demo/expectations.ts';
 import type { Stage } from './demo/stage.ts';
 import { assignWatchEnrollment, command, enrollPhone, pair } from './demo/story.ts';
@@ -30,10 +30,18 @@ try {
 conclude();
 
 function setStage(running: Stack): Stage {
+  let plist: string | null = null;
   const world = createWorld({
     baseUrl: running.url,
     deviceCa: { certificatePem: running.deviceCa.certificate, keyPem: running.deviceCa.key },
-    trace: (event) => timeline.step(describeTrace(event)),
+    async send(request) {
+      const response = await fetch(request);
+      if (response.headers.get('content-type')?.includes('xml')) {
+        plist = describePlist(await response.clone().text());
+      }
+      return response;
+    },
+    trace: (event) => timeline.step(describeTrace(event, plist)),
   });
   const admin = new AdminClient(running.url, running.adminKey, (exchange) =>
     timeline.step(describeAdmin(exchange)),

@@ -3,7 +3,7 @@
  * sees it, or, where a request never got as far as a pairing, from the Worker's log.
  */
 import { importJWK, SignJWT } from 'jose';
-import { attacks, SimulatedPhone, SimulatedWatch } from '../../test/simulator/index.ts';
+import { attacks, type RefusalDocument, SimulatedPhone, SimulatedWatch } from '../../test/simulator/index.ts';
 import { itemsOf, type Stage } from './stage.ts';
 import { enrollPhone } from './story.ts';
 
@@ -14,12 +14,17 @@ interface Cast {
   readonly usedToken: Buffer;
 }
 
+interface Outcome {
+  /** The attacker got nothing. */
+  readonly refused: boolean;
+  readonly document: RefusalDocument | null;
+}
+
 interface Attack {
   readonly title: string;
   /** The reason that must be given. */
   readonly reason: RegExp;
-  /** True when the attacker got nothing. */
-  readonly attempt: () => Promise<boolean>;
+  readonly attempt: () => Promise<Outcome>;
 }
 
 export async function attackAll(stage: Stage, cast: Cast): Promise<void> {
@@ -27,8 +32,10 @@ export async function attackAll(stage: Stage, cast: Cast): Promise<void> {
     stage.timeline.title(`   ${attack.title}`);
     const since = Date.now();
     const logged = stage.log.length;
-    const refused = await attack.attempt();
+    const { refused, document } = await attack.attempt();
     const reason = await findReason(stage, since, logged, attack.reason);
+    const { message } = document ?? {};
+    if (typeof message === 'string') stage.timeline.note(`the watch would show: “${message}”`);
     stage.expect.that(refused && attack.reason.test(reason), `refused: ${reason}`);
   }
 }
@@ -41,7 +48,10 @@ async function prepare(stage: Stage, { phone, watch, usedToken }: Cast): Promise
     made.useEnrollmentUrl(url);
     return made;
   };
-  const refusal = async (answer: Promise<attacks.AttackAnswer>) => !(await answer).succeeded;
+  const refusal = async (answer: Promise<attacks.AttackAnswer>): Promise<Outcome> => {
+    const { succeeded, document } = await answer;
+    return { refused: !succeeded, document };
+  };
   return [
     {
       title: 'A token is presented a second time',
@@ -67,8 +77,12 @@ async function prepare(stage: Stage, { phone, watch, usedToken }: Cast): Promise
     },
     {
       title: 'MachineInfo is signed by a made-up authority of Apple’s name',
-      reason: /./,
-      attempt: () => refusal(attacks.forgedMachineInfo(world, url)),
+      reason: /^machine-info-unverified/,
+      attempt: async () => {
+        const forger = await attacks.forgedWatch(world, { name: 'forger' });
+        forger.useEnrollmentUrl(url);
+        return refusal(attacks.presentedToken('forged MachineInfo', forger, usedToken));
+      },
     },
     {
       title: 'A token is past its time (this server’s own, signed eleven minutes ago)',
@@ -87,7 +101,8 @@ async function prepare(stage: Stage, { phone, watch, usedToken }: Cast): Promise
         const clone = await newWatch('clone', { udid: genuine.udid, serial: genuine.serial });
         const token = await attacks.obtainToken(genuine, phone);
         const answers = await attacks.race([genuine, clone], token);
-        return answers.filter((answer) => answer.profile !== undefined).length === 1;
+        const winners = answers.filter((answer) => answer.profile !== undefined);
+        return { refused: winners.length === 1, document: null };
       },
     },
   ];
@@ -114,7 +129,7 @@ async function findReason(stage: Stage, since: number, logged: number, wanted: R
     const reasons = itemsOf(pairings)
       .flatMap((pairing) => itemsOf(pairing, 'timeline'))
       .filter((entry) => entry['outcome'] === 'refused' && Date.parse(String(entry['at'])) >= since)
-      .map((entry) => [entry['reason'], entry['detail']].filter(Boolean).join(': '));
+      .map((entry) => String(entry['reason']));
     const found = reasons.find((reason) => wanted.test(reason)) ?? loggedReason(stage.log.slice(logged));
     if (found !== null && wanted.test(found)) return found;
     if (Date.now() > givenUpAt) return found ?? reasons[0] ?? 'no reason was given';
@@ -122,11 +137,13 @@ async function findReason(stage: Stage, since: number, logged: number, wanted: R
   }
 }
 
-/** The `kind` or `reason` of the last refusal that the Worker logged. */
+/** Of the last refusal that the Worker logged: its kind, and the detail that only the log has. */
 function loggedReason(lines: readonly string[]): string | null {
   for (const line of lines.toReversed()) {
-    const found = /"(?:refusal|reason|kind)":"([^"]+)"/.exec(line);
-    if (found !== null) return found[1] ?? null;
+    if (!line.startsWith('{')) continue;
+    const { refusal, reason } = JSON.parse(line) as { refusal?: string; reason?: string };
+    if (refusal !== undefined)
+      return reason === undefined ? refusal : `${refusal} (${reason.replace(/^detail /, '')})`;
   }
   return null;
 }

@@ -24,10 +24,7 @@ export async function assignWatchEnrollment(
   await admin.put(path, { anchors: [stack.ca.certificate] });
   const session = await phone.connect();
   if (session.sync === null) await phone.sync();
-  expect.that(
-    phone.watchEnrollmentUrl() !== null,
-    'the iPhone holds com.apple.configuration.watch.enrollment',
-  );
+  expect.that(phone.watchEnrollmentUrl() !== null, 'the iPhone holds the watch enrollment configuration');
   const status = await admin.until(path, (value) => value['active'] === true && value['valid'] === 'valid');
   expect.that(status['assigned'] === true, 'and reported it active and valid');
 }
@@ -68,8 +65,11 @@ export async function command({ admin, expect }: Stage, watch: SimulatedWatch): 
     queued.push(String((await admin.post(path, { command: one, push: false }))['commandUuid']));
   }
   const session = await watch.connect();
-  const mine = session.commands.filter(({ commandUuid }) => queued.includes(commandUuid));
-  expect.that(mine.length === 2, 'both commands reached the watch, in order');
+  const came = session.commands.map(({ commandUuid }) => commandUuid);
+  expect.that(
+    came.filter((uuid) => queued.includes(uuid)).join() === queued.toReversed().join(),
+    'both reached the watch, first the lock, which is urgent',
+  );
   for (const uuid of queued) {
     const path = `devices/${watch.udid}/commands/${uuid}`;
     await admin.until(path, (value) => value['state'] === 'acknowledged');

@@ -1,7 +1,7 @@
 /** The demo's printed page: numbered steps with elapsed milliseconds, at most 80 columns wide. */
 
 const WIDTH = 80;
-const INDENT = 26;
+const INDENT = 27;
 
 const colored =
   process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined && process.env['TERM'] !== 'dumb';
@@ -32,7 +32,7 @@ export class Timeline {
   step({ who, step, sent, answered }: Step): void {
     this.#number++;
     const elapsed = `${Math.round(performance.now() - this.#startedAt)} ms`;
-    const head = `${String(this.#number).padStart(3)} ${elapsed.padStart(9)}  `;
+    const head = `${String(this.#number).padStart(3)} ${elapsed.padStart(8)}  `;
     const actor = who.padEnd(INDENT - head.length);
     console.log(`${dim(head)}${cyan(actor)}${fit(step, WIDTH - INDENT)}`);
     if (sent !== '') this.#indented('→ ', sent);
