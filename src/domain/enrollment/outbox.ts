@@ -7,7 +7,7 @@
 import type { Bytes } from '../../std/bytes.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Platform, SerialNumber, Udid } from '../ids.ts';
-import type { EnrollmentState } from './state.ts';
+import type { Enrollment, EnrollmentState } from './state.ts';
 
 export interface DeviceProjection {
   readonly udid: Udid;
@@ -22,6 +22,17 @@ export interface DeviceProjection {
   readonly enrolledAtMs: EpochMs | null;
   readonly lastSeenMs: EpochMs;
   readonly revision: number;
+}
+
+export function projectionOf(
+  udid: Udid,
+  enrollment: Enrollment,
+  seen: { readonly revision: number; readonly lastSeenMs: EpochMs },
+): DeviceProjection {
+  const { serial, platform, state, productName, osVersion, buildVersion } = enrollment;
+  const { phoneUdid, pairingId, enrolledAtMs } = enrollment;
+  const named = { udid, serial, platform, state, productName, osVersion, buildVersion };
+  return { ...named, phoneUdid, pairingId, enrolledAtMs, ...seen };
 }
 
 export type DeviceMessage =

@@ -29,38 +29,39 @@ import type {
   HeldManifest,
   Offer,
 } from '../../domain/enrollment/device.ts';
-import type { DeviceOutboxPort } from '../../domain/enrollment/outbox.ts';
+import { type DeviceOutboxPort, projectionOf } from '../../domain/enrollment/outbox.ts';
 import type { DeviceRefusal, Enrollment, ExpectedIdentity } from '../../domain/enrollment/state.ts';
 import type { CommandUuid, Udid } from '../../domain/ids.ts';
-import { consoleLog } from '../../log.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import { type Outcome, ok } from '../../std/outcome.ts';
 import { type EpochMs, epochMs, MINUTE_MS } from '../../std/time.ts';
 import { migrate } from '../migrate.ts';
 import type { Served } from '../stub.ts';
+import { OutboxDrain } from './drain.ts';
 import { ManifestStore } from './manifest-store.ts';
 import init from './schema/0001_init.sql';
 import { DeviceStore } from './store.ts';
 
 /** `last seen` reaches storage this often: a fleet that polls every minute costs one write in fifteen. */
 const LAST_SEEN_FLUSH_MS = 15 * MINUTE_MS;
-/** Retries of the outbox wait 1 s, 2 s, 4 s … and never longer than this. */
-const OUTBOX_RETRY_MAX_MS = 5 * MINUTE_MS;
 
 export class DeviceObject extends DurableObject<Env> implements Served<Device> {
-  readonly #outboxPort: DeviceOutboxPort;
+  readonly #drain: OutboxDrain;
   #store: DeviceStore;
   #manifest: ManifestStore;
   #lastSeenMs: EpochMs;
-  #draining: Promise<void> | null = null;
 
   constructor(ctx: DurableObjectState, env: Env, outbox: DeviceOutboxPort) {
     super(ctx, env);
     migrate(ctx.storage, [init]);
-    this.#outboxPort = outbox;
     this.#store = new DeviceStore(ctx.storage.sql);
     this.#manifest = new ManifestStore(ctx.storage.sql);
     this.#lastSeenMs = this.#store.progress.lastSeenMs;
+    this.#drain = new OutboxDrain(ctx.storage, outbox, {
+      udid: this.#udid,
+      store: () => this.#store,
+      transact: (act) => this.#transact(act),
+    });
   }
 
   /** A certificate was issued for this device; from now on it may Authenticate, or succeed the pinned one. */
@@ -241,11 +242,11 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
 
   /** Tells the outbox now, for a caller that wants to read what it wrote. A failure is left to the alarm. */
   async flush(): Promise<void> {
-    if (this.#store.hasOutbox()) await this.#drain();
+    if (this.#store.hasOutbox()) await this.#drain.run();
   }
 
   override async alarm(): Promise<void> {
-    await this.#drain();
+    await this.#drain.run();
     this.#transact(() => this.#store.pruneSettled(epochMs(Date.now())));
   }
 
@@ -337,34 +338,8 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     if (enrollment === null) return;
     const revision = progress.revision + 1;
     this.#store.saveProgress({ revision, lastSeenMs: this.#lastSeenMs });
-    const {
-      serial,
-      platform,
-      state,
-      productName,
-      osVersion,
-      buildVersion,
-      phoneUdid,
-      pairingId,
-      enrolledAtMs,
-    } = enrollment;
-    this.#post({
-      kind: 'projection',
-      device: {
-        udid: this.#udid,
-        serial,
-        platform,
-        state,
-        productName,
-        osVersion,
-        buildVersion,
-        phoneUdid,
-        pairingId,
-        enrolledAtMs,
-        lastSeenMs: this.#lastSeenMs,
-        revision,
-      },
-    });
+    const device = projectionOf(this.#udid, enrollment, { revision, lastSeenMs: this.#lastSeenMs });
+    this.#post({ kind: 'projection', device });
   }
 
   /** The device is to be told where its set stands. */
@@ -378,39 +353,6 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   #post(message: Parameters<DeviceStore['post']>[0]): void {
     this.#store.post(message);
     void this.ctx.storage.setAlarm(Date.now());
-  }
-
-  /** One drain at a time; whoever comes meanwhile waits for the same one. */
-  #drain(): Promise<void> {
-    this.#draining ??= this.#drainAll().finally(() => {
-      this.#draining = null;
-    });
-    return this.#draining;
-  }
-
-  async #drainAll(): Promise<void> {
-    for (let batch = this.#store.outbox(); batch.length > 0; batch = this.#store.outbox()) {
-      try {
-        await this.#outboxPort.tell(batch.map((row) => row.message));
-      } catch (error) {
-        // Whatever failed, the rows stay; an alarm that throws would be given up after six tries.
-        this.#retryLater(error);
-        return;
-      }
-      this.#transact(() => {
-        this.#store.told(batch.map((row) => row.id));
-        if (this.#store.progress.outboxFailures > 0) this.#store.saveProgress({ outboxFailures: 0 });
-      });
-    }
-  }
-
-  #retryLater(error: unknown): void {
-    const outboxFailures = this.#store.progress.outboxFailures + 1;
-    this.#transact(() => this.#store.saveProgress({ outboxFailures }));
-    const waitMs = Math.min(1000 * 2 ** Math.min(outboxFailures - 1, 20), OUTBOX_RETRY_MAX_MS);
-    void this.ctx.storage.setAlarm(Date.now() + waitMs);
-    const message = error instanceof Error ? error.message : String(error);
-    consoleLog().event('drain-failed', { udid: this.#udid, count: outboxFailures, error: message });
   }
 
   /** Runs `act` atomically; if it throws, memory is read again from what was kept. */
