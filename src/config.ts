@@ -1,7 +1,7 @@
 /**
  * The Worker's configuration, read and checked once an isolate. Everything that could be wrong with a deployment
  * and can be told without a request is told here, all of it at once; a Worker with a broken configuration answers
- * 503 and says which settings are at fault, never their values.
+ * 503, and its log and `/healthz` name the settings at fault, never their values.
  */
 import { findAppleAnchor } from './pki/apple-anchors.ts';
 import { type Certificate, parseCertificate } from './pki/certificate.ts';

@@ -1,15 +1,14 @@
 /** The Worker: requests, the sweeper's schedule, and the Durable Object classes with their ports. */
 
-import { deviceOutbox } from './device-outbox.ts';
 import { DeviceObject as DeviceObjectCore } from './durable/device/object.ts';
 import { PairingObject as PairingObjectCore } from './durable/pairing/object.ts';
 import { createApp } from './http/app.ts';
-import { answerError } from './http/errors.ts';
+import { answerBroken, answerError } from './http/errors.ts';
 import { consoleLog } from './log.ts';
 import { epochMs } from './std/time.ts';
 import { Database } from './storage/d1/database.ts';
 import { D1PairingArchive } from './storage/d1/pairings.ts';
-import { fleetFor, servicesFor } from './wiring.ts';
+import { deviceOutbox, fleetFor, servicesFor } from './wiring.ts';
 
 export { IssuanceObject } from './durable/issuance/object.ts';
 
@@ -38,7 +37,8 @@ export default {
       return await app.fetch(request, env, ctx);
     } catch (error) {
       // Only a broken configuration gets here: the application catches what its own handlers throw.
-      return answerError(error, consoleLog());
+      const asked = new URL(request.url).pathname;
+      return asked === '/healthz' ? answerBroken(error, consoleLog()) : answerError(error, consoleLog());
     }
   },
 

@@ -12,6 +12,7 @@ import { WatchEnrollments } from './domain/declaration/service.ts';
 import { DeclarationSync } from './domain/declaration/sync.ts';
 import { CheckInService } from './domain/enrollment/check-in.ts';
 import { FreshDirectory } from './domain/enrollment/directory.ts';
+import type { DeviceMessage, DeviceOutboxPort } from './domain/enrollment/outbox.ts';
 import { DeviceVerifier } from './domain/identity/device-verifier.ts';
 import { IssuanceMint, OneTimeLinks } from './domain/identity/issuance.ts';
 import { DeviceIdentityRegister } from './domain/identity/register.ts';
@@ -46,6 +47,7 @@ import { D1CertificateRecords } from './storage/d1/certificates.ts';
 import { D1Commands } from './storage/d1/commands.ts';
 import { Database } from './storage/d1/database.ts';
 import { D1Declarations } from './storage/d1/declarations.ts';
+import { recordDeviceMessages } from './storage/d1/device-outbox.ts';
 import { D1Devices } from './storage/d1/devices.ts';
 import { D1ExpectedDevices } from './storage/d1/expected-devices.ts';
 import { D1PairingReader } from './storage/d1/pairings.ts';
@@ -190,4 +192,37 @@ function profileBuilder(config: Config, authority: Authority): ProfileBuilder {
         uuids: { profile: randomUuid(), ca: randomUuid(), scep: randomUuid(), mdm: randomUuid() },
       }),
   };
+}
+
+/** Where a device's object's messages go: D1 first, in one transaction, then the other owners. */
+export function deviceOutbox(env: Env): DeviceOutboxPort {
+  const pairings = durablePairings(env.PAIRING);
+  return {
+    async tell(messages) {
+      const { db, sync, waker } = fleetFor(env);
+      await recordDeviceMessages(db, messages);
+      for (const message of messages) await tellOwner(message, { pairings, sync, waker });
+    },
+  };
+}
+
+type Owners = Pick<ReturnType<typeof fleetFor>, 'sync' | 'waker'> & {
+  readonly pairings: ReturnType<typeof durablePairings>;
+};
+
+async function tellOwner(message: DeviceMessage, { pairings, sync, waker }: Owners): Promise<void> {
+  switch (message.kind) {
+    case 'pairing':
+      await pairings.progress(message.watchUdid, message.pairingId, message.step, message.atMs);
+      return;
+    case 'declare':
+      await sync.declare(message.udid, message.point, message.atMs);
+      return;
+    case 'wake':
+      await waker.wake(message.udid);
+      return;
+    default:
+      // The rest is D1's, and already there.
+      return;
+  }
 }

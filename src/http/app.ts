@@ -5,6 +5,7 @@
 import { Hono } from 'hono';
 import type { AdminServices } from '../domain/admin/services.ts';
 import { consoleLog } from '../log.ts';
+import { randomUuid } from '../pki/random.ts';
 import { epochMs } from '../std/time.ts';
 import { adminApp } from './admin/routes.ts';
 import type { AppEnv } from './app-env.ts';
@@ -31,7 +32,7 @@ const JWKS_CACHE = 'public, max-age=300';
 export function createApp(services: Services): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.use(async (c, next) => {
-    const requestId = c.req.header('CF-Ray') ?? crypto.randomUUID();
+    const requestId = c.req.header('CF-Ray') ?? randomUuid();
     c.set('nowMs', epochMs(Date.now()));
     c.set('requestId', requestId);
     c.set('log', consoleLog({ requestId }));

@@ -3,7 +3,7 @@
  * that no device acts on. The log has the rest; administrators' problem documents are made by their own audience.
  */
 import type { Log } from '../log.ts';
-import { EscapementError, Unavailable } from '../std/outcome.ts';
+import { EscapementError, Fault, Unavailable } from '../std/outcome.ts';
 
 const RETRY_AFTER_SECONDS = '30';
 
@@ -16,4 +16,14 @@ export function answerError(error: unknown, log: Log): Response {
     error: known.message + cause,
   });
   return new Response('unavailable\n', { status: 503, headers: { 'Retry-After': RETRY_AFTER_SECONDS } });
+}
+
+/** What `/healthz` says of a Worker that cannot serve: which settings are at fault, as `config.ts` names them. */
+export function answerBroken(error: unknown, log: Log): Response {
+  const answer = answerError(error, log);
+  const faults = error instanceof Fault && error.code === 'configuration' ? error.message.split('; ') : [];
+  return Response.json(
+    { status: 'misconfigured', faults },
+    { status: answer.status, headers: answer.headers },
+  );
 }

@@ -98,12 +98,12 @@ export function parseCertificate(der: Bytes): Outcome<Certificate, CertificateRe
   const serialNumber = reader.integer();
   // RFC 5280 §4.1.1.2: the signed algorithm and the one beside the signature are the same.
   if (!equalBytes(reader.raw(), algorithm)) reader.fail('signature algorithms differ');
-  const issuer = readName(reader);
+  const issuer = readName(reader, tbs);
   reader.enter(TAG.sequence);
   const notBeforeMs = readTime(reader);
   const notAfterMs = readTime(reader);
   reader.leave();
-  const subject = readName(reader);
+  const subject = readName(reader, tbs);
   const spki = reader.raw();
   const extensions = readTail(reader, version);
   reader.leave();
@@ -139,9 +139,22 @@ function readVersion(reader: BerReader): number {
   return version;
 }
 
-function readName(reader: BerReader): Bytes {
-  if (reader.peek() !== TAG.sequence) reader.fail('expected a name');
-  return reader.raw();
+/** A Name in its outline: RDNs of attributes, whose values are left alone. */
+function readName(reader: BerReader, tbs: Bytes): Bytes {
+  const start = reader.offset;
+  reader.enter(TAG.sequence);
+  while (reader.more()) {
+    reader.enter(TAG.set);
+    while (reader.more()) {
+      reader.enter(TAG.sequence);
+      reader.oid();
+      reader.skip();
+      reader.leave();
+    }
+    reader.leave();
+  }
+  reader.leave();
+  return tbs.subarray(start, reader.offset);
 }
 
 /** What may follow the key: unique identifiers, and from version 3 extensions. */

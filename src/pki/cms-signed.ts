@@ -7,7 +7,7 @@
  *                             signatureAlgorithm, signature OCTET STRING, unsignedAttrs [1] IMPLICIT OPTIONAL }
  *
  * Verifying says that the holder of the signer's key signed this content. Whether that certificate is to be trusted
- * is `chain.ts`. Version numbers, the digestAlgorithms set, CRLs and unsigned attributes are passed over.
+ * is `chain.ts`. Version numbers, the digestAlgorithms, CRLs and unsigned attributes have no effect.
  */
 import type { Bytes } from '../std/bytes.ts';
 import { equalBytes } from '../std/bytes.ts';
@@ -71,8 +71,9 @@ export function parseSignedData(bytes: Bytes): Outcome<SignedData, CmsRefusal> {
   reader.enter(EXPLICIT_0);
   reader.enter(TAG.sequence);
   reader.smallInteger();
-  if (reader.peek() !== TAG.set) reader.fail('expected digest algorithms');
-  reader.skip();
+  reader.enter(TAG.set);
+  while (reader.more()) readAlgorithm(reader);
+  reader.leave();
   reader.enter(TAG.sequence);
   const contentType = reader.oid();
   const content = readContent(reader);

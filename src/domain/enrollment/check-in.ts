@@ -73,10 +73,9 @@ export class CheckInService {
     const digest = device.certificateDigest;
     switch (message.type) {
       case 'Authenticate': {
-        const { topic, productName, osVersion, buildVersion } = message;
-        return accepted(
-          await object.authenticate(digest, { topic, productName, osVersion, buildVersion }, nowMs),
-        );
+        const { topic, serial, productName, osVersion, buildVersion } = message;
+        const facts = { topic, serial, productName, osVersion, buildVersion };
+        return accepted(await object.authenticate(digest, facts, nowMs));
       }
       case 'TokenUpdate':
         return this.#updateTokens(device, message, nowMs);

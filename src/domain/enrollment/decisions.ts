@@ -6,10 +6,13 @@
 import type { Bytes } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
+import type { SerialNumber } from '../ids.ts';
 import type { DeviceRefusal, Enrollment, ExpectedIdentity } from './state.ts';
 
 export interface AuthenticateFacts {
   readonly topic: string;
+  /** Absent where access rights keep it back. */
+  readonly serial: SerialNumber | null;
   readonly productName: string | null;
   readonly osVersion: string | null;
   readonly buildVersion: string | null;
@@ -63,6 +66,8 @@ export function decideAuthenticate(
   if (enrollment !== null && enrollment.state !== 'checked-out' && enrollment.pin === digest) return ok(null);
   const identity = expected.find((candidate) => candidate.digest === digest);
   if (identity === undefined) return refuse({ kind: 'identity-unknown' });
+  // The credential was for one UDID and one serial number; the certificate's subject binds the first.
+  if (facts.serial !== null && facts.serial !== identity.serial) return refuse({ kind: 'serial-mismatch' });
   const fresh: Enrollment = {
     enrollmentId: digest,
     state: 'authenticated',

@@ -56,4 +56,6 @@ export type DeviceRefusal =
   | { readonly kind: 'not-enrolled' }
   | { readonly kind: 'checked-out' }
   | { readonly kind: 'pin-mismatch' }
-  | { readonly kind: 'identity-unknown' };
+  | { readonly kind: 'identity-unknown' }
+  /** Authenticate named another serial number than the credential was for. */
+  | { readonly kind: 'serial-mismatch' };

@@ -29,7 +29,10 @@ export const LIVE_CHALLENGES_MAX = 3;
 export const COUNTING_WINDOW_MS = HOUR_MS;
 export const CHALLENGES_PER_SOURCE_MAX = 20;
 export const CHALLENGES_PER_WATCH_MAX = 60;
-/** Rows of the counters kept in one object (about 60 bytes each); beyond it the oldest are forgotten early. */
+/**
+ * Rows of the counters kept in one object, about 60 bytes each; beyond it the oldest are forgotten early. An address
+ * makes at most 23 in an hour, and one once the watch's 60 are spent: forgetting early takes 500 addresses at least.
+ */
 export const COUNTED_REQUESTS_MAX = 2048;
 /** Refused tokens from one source that are answered with a fresh challenge; the next is told in words. */
 export const REFUSALS_IN_ROW_MAX = 3;

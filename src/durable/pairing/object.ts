@@ -17,7 +17,7 @@ import {
   deservesChallenge,
   endsPairing,
 } from '../../domain/pairing/decisions.ts';
-import { CHALLENGE_LIFE_MS, REDEEMED_LIFE_MS } from '../../domain/pairing/limits.ts';
+import { CHALLENGE_LIFE_MS, REDEEMED_LIFE_MS, REFUSALS_IN_ROW_MAX } from '../../domain/pairing/limits.ts';
 import type {
   ClaimRefusal,
   ClaimRequest,
@@ -192,7 +192,8 @@ export class PairingObject extends DurableObject<Env> {
   ): RedemptionAnswer {
     const store = this.#store;
     const refusalsBefore = store.refusals(request.source, nowMs);
-    store.countRequest('refusal', request.source, nowMs);
+    // No more are counted than matter, so that a flood of them cannot crowd out the counts of challenges.
+    if (refusalsBefore < REFUSALS_IN_ROW_MAX) store.countRequest('refusal', request.source, nowMs);
     const step = endsPairing(reason) ? 'refused' : 'redeemed';
     const note: Note = { step, reason, detail: `signer ${request.signerForm}` };
     if (pairing !== null) this.#note(pairing, note, nowMs);

@@ -72,6 +72,7 @@ function statusOf(refusal: DeviceEdgeRefusal): number {
     case 'checked-out':
     case 'pin-mismatch':
     case 'identity-unknown':
+    case 'serial-mismatch':
     case 'udid-mismatch':
       return 403;
     case 'unknown-declaration':

@@ -95,7 +95,7 @@ function text(value: string): string {
 function date(value: Date): string {
   const year = value.getUTCFullYear();
   // Also false for an invalid date, whose year is NaN.
-  if (!(year >= 0 && year <= 9999)) throw unwritable('a date outside the years 0 to 9999');
+  if (!(year >= 1 && year <= 9999)) throw unwritable('a date outside the years 1 to 9999');
   return writeDate(value);
 }
 

@@ -54,9 +54,12 @@ function isBinary(bytes: Bytes): boolean {
 /** XML 1.0 §2.8; §4.3.3: the bytes were read as UTF-8, so no other encoding may be claimed. */
 const DECLARATION =
   /<\?xml[ \t\r\n]+version[ \t\r\n]*=[ \t\r\n]*(?:"1\.[0-9]+"|'1\.[0-9]+')(?:[ \t\r\n]+encoding[ \t\r\n]*=[ \t\r\n]*(?:"[Uu][Tt][Ff]-8"|'[Uu][Tt][Ff]-8'))?(?:[ \t\r\n]+standalone[ \t\r\n]*=[ \t\r\n]*(?:"(?:yes|no)"|'(?:yes|no)'))?[ \t\r\n]*\?>/y;
-/** §2.8 doctypedecl without intSubset. The identifiers are not looked at, and nothing is ever fetched. */
+/**
+ * §2.8 doctypedecl without intSubset; a public identifier has the characters of §2.3 PubidChar. Neither identifier is
+ * looked at, and nothing is ever fetched.
+ */
 const DOCTYPE =
-  /<!DOCTYPE[ \t\r\n]+plist(?:[ \t\r\n]+(?:PUBLIC[ \t\r\n]+(?:"[^"<>]*"|'[^'<>]*')|SYSTEM)[ \t\r\n]+(?:"[^"<>]*"|'[^'<>]*'))?[ \t\r\n]*>/y;
+  /<!DOCTYPE[ \t\r\n]+plist(?:[ \t\r\n]+(?:PUBLIC[ \t\r\n]+(?:"[-'()+,./:=?;!*#@$_%a-zA-Z0-9 \r\n]*"|'[-()+,./:=?;!*#@$_%a-zA-Z0-9 \r\n]*')|SYSTEM)[ \t\r\n]+(?:"[^"<>]*"|'[^'<>]*'))?[ \t\r\n]*>/y;
 const PLIST_OPEN = /<plist(?:[ \t\r\n]+version[ \t\r\n]*=[ \t\r\n]*(?:"[0-9.]+"|'[0-9.]+'))?[ \t\r\n]*>/y;
 
 type Leaf = 'string' | 'integer' | 'real' | 'date' | 'data';

@@ -12,8 +12,8 @@ const SHORT_INTEGER = /^[0-9]{1,15}$/;
 /** 17 digits say every double; the bound only keeps the work small. */
 const REAL_CHARS_MAX = 64;
 const REAL = /^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
-/** ISO 8601 in UTC without a fraction, as Apple writes it. */
-const DATE = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$/;
+/** ISO 8601 in UTC without a fraction, as Apple writes it. Years from 1: other readers know no year 0. */
+const DATE = /^(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$/;
 
 export function readInteger(text: string): number | bigint | undefined {
   if (SHORT_INTEGER.test(text)) return Number(text);
