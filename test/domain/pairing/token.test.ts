@@ -33,6 +33,13 @@ describe('the claims of a pairing token', () => {
     });
   });
 
+  it('live shorter where the deployment wants that', () => {
+    const short = { ...pairingClaims(minting, AT, 5000) };
+    expect(short.exp).toBe(AT / 1000 + 5);
+    expect(checkClaims(short, EXPECTED, addMs(AT, 4999)).ok).toBe(true);
+    expect(kindOf(short, addMs(AT, 5000))).toBe('token-expired');
+  });
+
   it('are accepted for this watch and server within their time', () => {
     const token = { phoneUdid: PHONE, securityToken: 'S', tokenId: 'J', foreignIssuer: null };
     expect(value(checkClaims(good, EXPECTED, AT))).toEqual(token);

@@ -437,6 +437,26 @@ describe('limits', () => {
     expect(answer.kind).toBe('redeemed');
   });
 
+  it('are not loosened by a flood of bad tokens', async () => {
+    const watch = freshWatch();
+    const at = now();
+    for (let i = 0; i < 20; i++) await challenged(watch, at);
+    for (let i = 0; i < 50; i++) {
+      const token = refuse({ kind: 'token-malformed' as const, securityToken: null });
+      await store().redeem(redemption(watch, 'S', { token }), at);
+    }
+    const counted = await runInDurableObject(env.PAIRING.getByName(watch), (_, state) =>
+      state.storage.sql
+        .exec('SELECT kind, count(*) AS n FROM requests GROUP BY kind ORDER BY kind')
+        .toArray(),
+    );
+    expect(counted).toEqual([
+      { kind: 'challenge', n: 20 },
+      { kind: 'refusal', n: 3 },
+    ]);
+    expect(refusal(await store().challenge(watchRequest(watch), at)).kind).toBe('source-rate');
+  });
+
   it('keep the object small: unclaimed pairings go first, twenty in all stay', async () => {
     const watch = freshWatch();
     const at = now(-3 * HOUR_MS);

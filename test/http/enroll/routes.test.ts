@@ -10,12 +10,13 @@ import { machineInfoVerifier } from '../../../src/domain/pairing/verifiers.ts';
 import type { AppEnv } from '../../../src/http/app-env.ts';
 import { deviceRefusal, linkRefusal } from '../../../src/http/enroll/refusals.ts';
 import { enrollApp } from '../../../src/http/enroll/routes.ts';
+import { answerError } from '../../../src/http/errors.ts';
 import type { LogFields } from '../../../src/log.ts';
 import { parseCertificate } from '../../../src/pki/certificate.ts';
 import { ChainVerifier } from '../../../src/pki/chain.ts';
 import { parsePem } from '../../../src/pki/pem.ts';
 import { concatBytes, readUtf8, utf8 } from '../../../src/std/bytes.ts';
-import { ok, refuse } from '../../../src/std/outcome.ts';
+import { ok, refuse, Unavailable } from '../../../src/std/outcome.ts';
 import { type EpochMs, epochMs } from '../../../src/std/time.ts';
 import { Database } from '../../../src/storage/d1/database.ts';
 import { D1ExpectedDevices } from '../../../src/storage/d1/expected-devices.ts';
@@ -62,6 +63,7 @@ app.use(async (c, next) => {
   c.set('log', { event: (name, fields) => void logged.push({ name, fields }) });
   await next();
 });
+app.onError((error, c) => answerError(error, c.get('log')));
 app.route('/', enrollApp({ pairing: pairing.service, phones }));
 
 const world = createWorld({
@@ -239,6 +241,16 @@ describe('POST /enroll/watch', () => {
         expect(response.headers.get('Allow')).toBe('POST');
       }
     }
+  });
+
+  it('answers 503 with Retry-After when a dependency fails, and the next try goes on', async () => {
+    const watch = await SimulatedWatch.create(world);
+    vi.spyOn(pairing.service, 'enroll').mockRejectedValueOnce(new Unavailable('d1', 'away'));
+    const response = await post('/enroll/watch', watch.machineInfo());
+    expect(response.status).toBe(503);
+    expect(Number(response.headers.get('Retry-After'))).toBeGreaterThan(0);
+    expect(response.headers.get('Cache-Control')).toBe('no-store');
+    expect((await watch.requestProfile()).securityToken).toBeDefined();
   });
 
   it('counts limits by the address that the edge reports', async () => {
