@@ -167,7 +167,7 @@ export class ScepClient {
 
   #send(order: ScepOrder, message: Buffer, capabilities: readonly string[]): Promise<Reply> {
     const method = order.method ?? (capabilities.includes('POSTPKIOperation') ? 'POST' : 'GET');
-    const sent = `PKCSReq, ${order.cipher ?? '3des'}, ${order.hash ?? 'SHA-256'}, ${message.length} bytes`;
+    const sent = `PKCSReq, ${order.cipher ?? '3des'}, ${order.hash ?? 'SHA-256'}, ${message.length.toLocaleString('en-US')} bytes`;
     const base = withQuery(order.url, 'operation=PKIOperation');
     if (method === 'POST') {
       const headers = { 'content-type': 'application/x-pki-message' };

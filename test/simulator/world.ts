@@ -168,7 +168,13 @@ function summary(reply: Reply): string {
     const text = reply.body.toString();
     return text.length <= 160 ? text : `JSON, ${reply.body.length} bytes`;
   }
-  return `${type === '' ? 'no type' : type}, ${reply.body.length} bytes`;
+  const command = /<key>RequestType<\/key>\s*<string>([^<]*)/.exec(
+    type === 'application/xml' ? reply.body.toString() : '',
+  );
+  if (command !== null) return `command ${command[1]}`;
+  if (type === 'application/xml' && reply.body.includes('<key>TokenData</key>'))
+    return 'TokenData, a pairing token';
+  return `${type === '' ? 'no type' : type}, ${reply.body.length.toLocaleString('en-US')} bytes`;
 }
 
 /** What a device was born with: key, leaf, and the chain it sends along. */
