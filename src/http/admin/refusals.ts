@@ -50,7 +50,8 @@ export type AdminRefusal = RequestRefusal | StateRefusal;
 /** Answers with the refusal's problem document, and logs its kind. */
 export function refused(c: AdminContext, refusal: AdminRefusal): Response {
   const problem = toProblem(refusal);
-  c.get('log').event('admin', { refusal: refusal.kind, status: problem.status });
+  const { method, path } = c.req;
+  c.get('log').event('admin', { method, path, refusal: refusal.kind, status: problem.status });
   return problemResponse(problem, c.get('requestId'));
 }
 
