@@ -27,6 +27,12 @@ const hostile: readonly (readonly [string, string, string])[] = [
     SUBSET,
   ],
   ['a DOCTYPE of something else', '<!DOCTYPE html><plist><true/></plist>', SUBSET],
+  [
+    'a public identifier with markup',
+    '<!DOCTYPE plist PUBLIC "-//A&amp;B" "x"><plist><true/></plist>',
+    SUBSET,
+  ],
+  ['a public identifier alone', '<!DOCTYPE plist PUBLIC "-//A"><plist><true/></plist>', SUBSET],
   ['two DOCTYPEs', '<!DOCTYPE plist><!DOCTYPE plist><plist><true/></plist>', SUBSET],
   ['an undefined entity', plist('<string>&nbsp;</string>'), 'undefined reference'],
   [
@@ -127,6 +133,7 @@ const leaves: readonly (readonly [string, readonly string[]])[] = [
     'date',
     [
       '',
+      '0000-01-01T00:00:00Z',
       '2026-02-30T00:00:00Z',
       '2026-13-01T00:00:00Z',
       '2026-01-31',

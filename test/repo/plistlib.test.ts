@@ -1,0 +1,181 @@
+/**
+ * Python's plistlib as a second opinion: it reads what we write, and wherever we accept a document it reads the same
+ * value. Where we are stricter is a table.
+ */
+import { spawnSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+import { encodePlist } from '../../src/protocol/plist/encode.ts';
+import { type JsonValue, plistToJson } from '../../src/protocol/plist/json.ts';
+import { parsePlist } from '../../src/protocol/plist/parse.ts';
+import { buildEnrollmentProfile } from '../../src/protocol/profile/enrollment-profile.ts';
+import { utf8 } from '../../src/std/bytes.ts';
+import { mutate, newSeed, Random, randomValue, writeCarelessly } from '../protocol/plist/generate.ts';
+
+// Node 22 lacks what workerd has (ECMAScript's base64 methods); the strict form is the only one used here.
+if (Uint8Array.prototype.toBase64 === undefined) {
+  Object.defineProperty(Uint8Array.prototype, 'toBase64', {
+    value(this: Uint8Array) {
+      return Buffer.from(this).toString('base64');
+    },
+  });
+  Object.defineProperty(Uint8Array, 'fromBase64', {
+    value(text: string) {
+      const bytes = Buffer.from(text, 'base64');
+      if (bytes.toString('base64') !== text.replace(/[\t\n\f\r ]/g, '')) throw new SyntaxError('not base64');
+      return new Uint8Array(bytes);
+    },
+  });
+}
+
+/** Reads documents (a JSON list of base64) and answers each as `plistToJson` would, or null. */
+const READER = `
+import base64, datetime, json, math, plistlib, sys
+MARKS = {'$data', '$date', '$integer', '$dict'}
+def form(v):
+    if isinstance(v, bytes): return {'$data': base64.b64encode(v).decode()}
+    if isinstance(v, datetime.datetime): return {'$date': v.isoformat() + 'Z'}
+    if isinstance(v, bool): return v
+    if isinstance(v, int) and abs(v) > 2**53 - 1: return {'$integer': str(v)}
+    if isinstance(v, list): return [form(x) for x in v]
+    if isinstance(v, dict):
+        o = {k: form(x) for k, x in v.items()}
+        return {'$dict': o} if len(o) == 1 and set(o) <= MARKS else o
+    if isinstance(v, float) and not math.isfinite(v): return {'$real': str(v)}
+    return v
+out = []
+for document in json.load(sys.stdin):
+    try: out.append([form(plistlib.loads(base64.b64decode(document), fmt=plistlib.FMT_XML))])
+    except Exception: out.append(None)
+json.dump(out, sys.stdout)
+`;
+
+const python = spawnSync('python3', ['-c', 'import plistlib'], { stdio: 'ignore' });
+const missing = python.status !== 0;
+if (missing) console.warn('skipped: python3 with plistlib is not installed');
+
+function readWithPython(documents: readonly Uint8Array[]): ([JsonValue] | null)[] {
+  const input = JSON.stringify(documents.map((bytes) => Buffer.from(bytes).toString('base64')));
+  const run = spawnSync('python3', ['-c', READER], { input, encoding: 'utf8', maxBuffer: 1 << 28 });
+  if (run.status !== 0) throw new Error(run.stderr);
+  return JSON.parse(run.stdout) as ([JsonValue] | null)[];
+}
+
+const readHere = (bytes: Uint8Array<ArrayBuffer>): [JsonValue] | null => {
+  const parsed = parsePlist(bytes);
+  return parsed.ok ? [plistToJson(parsed.value)] : null;
+};
+
+const plist = (inner: string) =>
+  `<?xml version="1.0" encoding="UTF-8"?><plist version="1.0">${inner}</plist>`;
+
+const both: readonly (readonly [string, string])[] = [
+  ['references and CDATA', plist('<string>&#65;&amp;<![CDATA[<&]]>&#x1F600;</string>')],
+  ['comments inside text', plist('<string>a<!-- b -->c</string>')],
+  ['line ends', plist('<string>a\r\nb\rc&#13;d</string>')],
+  ['a byte order mark', `\ufeff${plist('<true/>')}`],
+  [
+    'large integers',
+    plist('<array><integer>18446744073709551615</integer><integer>-9223372036854775808</integer></array>'),
+  ],
+  ['data in lines', plist('<data>\n\tAQID\n\tBA==\n</data>')],
+  ['empty containers', plist('<array><dict/><array></array><string/><data/></array>')],
+  ['dates', plist('<date>2026-01-31T12:00:05Z</date>')],
+];
+const neither: readonly (readonly [string, string])[] = [
+  [
+    'an internal subset with an entity',
+    '<!DOCTYPE plist [<!ENTITY a "b">]><plist><string>&a;</string></plist>',
+  ],
+  ['an undefined entity', plist('<string>&nbsp;</string>')],
+  ['a NUL reference', plist('<string>&#0;</string>')],
+  ['a key without value', plist('<dict><key>a</key></dict>')],
+  ['a value without key', plist('<dict><true/></dict>')],
+  ['a mismatched end tag', plist('<string>a</integer>')],
+  ['two documents', `${plist('<true/>')}${plist('<true/>')}`],
+  ['bytes after the document', `${plist('<true/>')}x`],
+  ['an integer that is none', plist('<integer>12abc</integer>')],
+  ['an empty integer', plist('<integer/>')],
+  ['a month past December', plist('<date>2026-13-01T00:00:00Z</date>')],
+  ['a February of 30 days', plist('<date>2026-02-30T00:00:00Z</date>')],
+];
+const stricterHere: readonly (readonly [string, string])[] = [
+  ['duplicate keys', plist('<dict><key>a</key><true/><key>a</key><false/></dict>')],
+  ['a value without plist', '<true/>'],
+  ['hexadecimal integers', plist('<integer>0x10</integer>')],
+  ['white space around an integer', plist('<integer> 5 </integer>')],
+  ['a real that is no number', plist('<real>nan</real>')],
+  ['attributes', plist('<string lang="en">a</string>')],
+  ['processing instructions', plist('<?x y?><true/>')],
+  ['two values', plist('<true/><false/>')],
+];
+
+describe.skipIf(missing)('python plistlib', () => {
+  it('reads what we write', () => {
+    const seed = newSeed();
+    const random = new Random(seed);
+    const values = Array.from({ length: 2000 }, () => randomValue(random));
+    const read = readWithPython(values.map((value) => encodePlist(value)));
+    expect(read, `seed ${seed}`).toEqual(values.map((value) => [plistToJson(value)]));
+  });
+
+  it('reads the enrollment profile', () => {
+    const profile = buildEnrollmentProfile({
+      platform: 'watchOS',
+      organization: 'Ärzte & Co',
+      topic: 'com.apple.mgmt.External.1',
+      serverUrl: 'https://mdm.example/mdm/connect',
+      checkInUrl: 'https://mdm.example/mdm/checkin',
+      scep: { url: 'https://mdm.example/scep?a=1&b=2', challenge: '<one-time>', subject: { udid: 'W-1' } },
+      caCertificateDer: new Uint8Array([0x30, 0]),
+      uuids: { profile: 'P', ca: 'C', scep: 'S', mdm: 'M' },
+    });
+    const [read] = readWithPython([profile]);
+    expect(read).toEqual(readHere(profile));
+    expect(read?.[0]).toMatchObject({
+      PayloadType: 'Configuration',
+      PayloadOrganization: 'Ärzte & Co',
+      TargetDeviceType: 2,
+    });
+  });
+
+  it('reads every spelling of a document as we do', () => {
+    const seed = newSeed();
+    const random = new Random(seed);
+    const documents = Array.from({ length: 1000 }, () => utf8(writeCarelessly(random, randomValue(random))));
+    expect(readWithPython(documents), `seed ${seed}`).toEqual(documents.map(readHere));
+  });
+
+  it('reads whatever mutation we accept, and reads it the same', () => {
+    const seed = newSeed();
+    const random = new Random(seed);
+    const mutations = Array.from({ length: 4000 }, () =>
+      utf8(mutate(random, writeCarelessly(random, randomValue(random)))),
+    );
+    const accepted = mutations.filter((bytes) => readHere(bytes) !== null);
+    expect(accepted.length).toBeGreaterThan(100);
+    expect(readWithPython(accepted), `seed ${seed}`).toEqual(accepted.map(readHere));
+  });
+
+  it('agrees with us on what may be written', () => {
+    const read = readWithPython(both.map(([, text]) => utf8(text)));
+    both.forEach(([name, text], index) => {
+      expect(readHere(utf8(text)), name).not.toBeNull();
+      expect(readHere(utf8(text)), name).toEqual(read[index]);
+    });
+  });
+
+  it('refuses with us what is malformed', () => {
+    const read = readWithPython(neither.map(([, text]) => utf8(text)));
+    neither.forEach(([name, text], index) => {
+      expect([readHere(utf8(text)), read[index]], name).toEqual([null, null]);
+    });
+  });
+
+  it('reads some of what we refuse', () => {
+    const read = readWithPython(stricterHere.map(([, text]) => utf8(text)));
+    stricterHere.forEach(([name, text], index) => {
+      expect(readHere(utf8(text)), name).toBeNull();
+      expect(read[index], name).not.toBeNull();
+    });
+  });
+});
