@@ -23,6 +23,8 @@ export interface StackOptions {
   readonly onLog?: (line: string) => void;
   /** Listen on workerd itself instead of Miniflare's own front, which costs more than the Worker does. */
   readonly direct?: boolean;
+  /** Allow looking into objects' storage, at some cost to them. */
+  readonly inspect?: boolean;
 }
 
 export interface Stack {
@@ -84,7 +86,8 @@ async function start(
   };
 }
 
-const WORKER = 'escapement';
+/** Its name inside Miniflare. */
+export const WORKER = 'escapement';
 
 function miniflareOptions(
   build: WorkerBuild,
@@ -100,6 +103,7 @@ function miniflareOptions(
     ...(options.direct ? {} : { port }),
     cf: false,
     logRequests: false,
+    unsafeInspectDurableObjects: options.inspect ?? false,
     telemetry: { enabled: false },
     log: new Log(LogLevel.NONE),
     handleStructuredLogs: (entry) => log?.(entry.message),
