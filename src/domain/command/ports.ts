@@ -43,8 +43,6 @@ export interface CommandStore {
   ): Promise<readonly { commandUuid: CommandUuid; udid: Udid }[]>;
   /** Pending `DeclarativeManagement` commands of a device. */
   pendingOfType(udid: Udid, requestType: string): Promise<readonly CommandUuid[]>;
-  /** Moves a pending command to history. False when it was not pending any more. */
-  close(commandUuid: CommandUuid, state: 'canceled' | 'expired', nowMs: EpochMs): Promise<boolean>;
   /** Moves expired commands that no device holds to history; returns how many. */
   expire(nowMs: EpochMs, limit: number): Promise<number>;
   find(udid: Udid, commandUuid: CommandUuid): Promise<CommandRecord | null>;

@@ -126,7 +126,7 @@ export class CommandQueue implements CommandService {
     if (!(await this.#devices.of(udid).cancel(commandUuid, nowMs))) {
       return refuse({ kind: 'command-not-pending', state: 'delivered' });
     }
-    await this.#store.close(commandUuid, 'canceled', nowMs);
+    await this.#devices.of(udid).flush();
     const { result, ...summary } = before;
     return ok({ ...summary, state: 'canceled', answeredAtMs: nowMs });
   }
@@ -166,9 +166,8 @@ export class CommandQueue implements CommandService {
   /** Takes back what waits of this type and was not delivered, so that its successor is the only one. */
   async supersede(udid: Udid, requestType: string, nowMs: EpochMs): Promise<void> {
     for (const commandUuid of await this.#store.pendingOfType(udid, requestType)) {
-      if (await this.#devices.of(udid).cancel(commandUuid, nowMs)) {
-        await this.#store.close(commandUuid, 'canceled', nowMs);
-      }
+      // No flush: this runs inside the object's own telling, which goes on to tell the cancellation.
+      await this.#devices.of(udid).cancel(commandUuid, nowMs);
     }
   }
 

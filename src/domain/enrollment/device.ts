@@ -86,7 +86,7 @@ export interface Device {
   /** Null ends the session; otherwise the chosen command is outstanding when this returns. */
   offer(digest: string, offer: Offer, nowMs: EpochMs): Answer<Bytes | null>;
   tellWork(): Promise<void>;
-  /** False when the device has the command or answered it; otherwise it will never be delivered. */
+  /** False when the device has the command or answered it; otherwise it will never be delivered, said once or twice. */
   cancel(commandUuid: CommandUuid, nowMs: EpochMs): Promise<boolean>;
   /** Null when nothing ever Authenticated under this UDID. */
   describe(): Promise<DeviceDescription | null>;

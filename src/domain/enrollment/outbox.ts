@@ -47,6 +47,7 @@ export type DeviceMessage =
     }
   /** A command went out, or was put off. Says nothing that `result` does not outrank. */
   | { readonly kind: 'progress'; readonly commandUuid: string; readonly state: 'delivered' | 'not-now' }
+  | { readonly kind: 'cancel'; readonly commandUuid: string; readonly atMs: EpochMs }
   /** A new enrollment began, or the old one ended: pending commands of any other enrollment are canceled. */
   | {
       readonly kind: 'reset';

@@ -1,7 +1,7 @@
 /** The `Devices` port over the device objects. */
 import type { Device, Devices } from '../../domain/enrollment/device.ts';
 import type { Udid } from '../../domain/ids.ts';
-import { callObject } from '../stub.ts';
+import { repeatable } from '../stub.ts';
 import type { DeviceObject } from './object.ts';
 
 type Namespace = DurableObjectNamespace<DeviceObject>;
@@ -18,7 +18,7 @@ export class ObjectDevices implements Devices {
     // The runtime's stub types wrap each value so that Outcomes stop being Outcomes; DeviceObject implements
     // Served<Device>, which is the check that this view of its stub is right.
     const stub = () => namespace.getByName(udid) as unknown as Device;
-    const at = <T>(call: (device: Device) => Promise<T>) => callObject(stub, call);
+    const at = <T>(call: (device: Device) => Promise<T>) => repeatable(async () => call(stub()));
     return {
       expectIdentity: (identity) => at((device) => device.expectIdentity(identity)),
       isCurrent: (digest) => at((device) => device.isCurrent(digest)),

@@ -131,8 +131,8 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
       const store = this.#store;
       // Another connection of the same device was faster: one command at a time, so it gets that one again.
       if (store.outstanding !== null) return store.outstanding.body;
-      const done = (commandUuid: CommandUuid) => store.isDone(commandUuid);
-      const chosen = chooseCandidate(offer.candidates, store.deferred, done, nowMs);
+      const ended = (commandUuid: CommandUuid) => store.ending(commandUuid) !== null;
+      const chosen = chooseCandidate(offer.candidates, store.deferred, ended, nowMs);
       if (chosen === null) {
         const settled = offer.complete && store.deferred.length === 0;
         if (settled) store.saveProgress({ workCleared: offer.workTold });
@@ -151,10 +151,15 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     this.#transact(() => this.#store.saveProgress({ workTold: this.#store.progress.workTold + 1 }));
   }
 
-  /** Makes sure that a command never goes out again. False when the device has it, or answered it. */
+  /** Makes sure that a command never goes out. False when the device has it, or answered it. */
   cancel(commandUuid: CommandUuid, nowMs: EpochMs): boolean {
-    if (this.#store.outstanding?.commandUuid === commandUuid || this.#store.isDone(commandUuid)) return false;
-    this.#transact(() => this.#store.settle(commandUuid, 'done', nowMs));
+    if (this.#store.outstanding?.commandUuid === commandUuid) return false;
+    const ending = this.#store.ending(commandUuid);
+    if (ending !== null) return ending === 'canceled';
+    this.#transact(() => {
+      this.#store.settle(commandUuid, 'canceled', nowMs);
+      this.#post({ kind: 'cancel', commandUuid, atMs: nowMs });
+    });
     return true;
   }
 
@@ -314,7 +319,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     nowMs: EpochMs,
   ): void {
     this.#store.saveOutstanding(null);
-    this.#store.settle(commandUuid, 'done', nowMs);
+    this.#store.settle(commandUuid, 'answered', nowMs);
     const { status, raw, supervised } = report;
     this.#post({ kind: 'result', commandUuid, state, status, answeredAtMs: nowMs, raw });
     const { enrollment } = this.#store;

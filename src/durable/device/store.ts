@@ -90,10 +90,10 @@ export class DeviceStore {
     this.#outstanding = outstanding;
   }
 
-  settle(commandUuid: CommandUuid, why: 'deferred' | 'done', nowMs: EpochMs): void {
+  settle(commandUuid: CommandUuid, why: 'deferred' | 'answered' | 'canceled', nowMs: EpochMs): void {
     this.#sql.exec(
       `INSERT INTO settled (command_uuid, why, at_ms) VALUES (?, ?, ?)
-       ON CONFLICT (command_uuid) DO UPDATE SET why = excluded.why, at_ms = excluded.at_ms WHERE why <> 'done'`,
+       ON CONFLICT (command_uuid) DO UPDATE SET why = excluded.why, at_ms = excluded.at_ms WHERE why = 'deferred'`,
       commandUuid,
       why,
       nowMs,
@@ -101,11 +101,15 @@ export class DeviceStore {
     this.#deferred = rows.readDeferred(this.#sql);
   }
 
-  isDone(commandUuid: CommandUuid): boolean {
-    return (
-      this.#sql.exec("SELECT 1 FROM settled WHERE command_uuid = ? AND why = 'done'", commandUuid).toArray()
-        .length > 0
-    );
+  /** How a command ended, as far as this is remembered; null for one that may go out. */
+  ending(commandUuid: CommandUuid): 'answered' | 'canceled' | null {
+    const [row] = this.#sql
+      .exec<{ why: 'answered' | 'canceled' }>(
+        "SELECT why FROM settled WHERE command_uuid = ? AND why <> 'deferred'",
+        commandUuid,
+      )
+      .toArray();
+    return row?.why ?? null;
   }
 
   startSession(): void {
@@ -130,7 +134,7 @@ export class DeviceStore {
   }
 
   pruneSettled(nowMs: EpochMs): void {
-    this.#sql.exec("DELETE FROM settled WHERE why = 'done' AND at_ms < ?", nowMs - SETTLED_KEPT_MS);
+    this.#sql.exec("DELETE FROM settled WHERE why <> 'deferred' AND at_ms < ?", nowMs - SETTLED_KEPT_MS);
   }
 
   post(message: DeviceMessage): void {

@@ -6,7 +6,7 @@
 import type { ConsumeOutcome } from '../../domain/identity/credential.ts';
 import type { IssuanceCell, IssuanceCells } from '../../domain/identity/issuance.ts';
 import type { TakeOutcome } from '../../domain/identity/one-time-link.ts';
-import { Unavailable } from '../../std/outcome.ts';
+import { once, repeatable } from '../stub.ts';
 import type { IssuanceObject } from './object.ts';
 
 export function issuanceCells(namespace: DurableObjectNamespace<IssuanceObject>): IssuanceCells {
@@ -20,27 +20,4 @@ export function issuanceCells(namespace: DurableObjectNamespace<IssuanceObject>)
       takeLink: (nowMs) => once<TakeOutcome>(async () => await stub().takeLink(nowMs)),
     };
   };
-}
-
-async function repeatable<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    // The runtime marks what may succeed elsewhere; an overloaded object must not be asked again.
-    const { retryable, overloaded } = error as { retryable?: boolean; overloaded?: boolean };
-    if (retryable !== true || overloaded === true) throw unavailable(error);
-  }
-  return once(call);
-}
-
-async function once<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    throw unavailable(error);
-  }
-}
-
-function unavailable(cause: unknown): Unavailable {
-  return new Unavailable('issuance-unavailable', 'the object of a one-time value did not answer', cause);
 }

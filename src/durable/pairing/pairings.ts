@@ -4,7 +4,7 @@
  * two challenges, and a redemption whose answer was lost must not be reported as somebody else's.
  */
 import type { PairingStore } from '../../domain/pairing/ports.ts';
-import { Unavailable } from '../../std/outcome.ts';
+import { once, repeatable } from '../stub.ts';
 import type { PairingObject } from './object.ts';
 
 type Namespace = Pick<DurableObjectNamespace<PairingObject>, 'getByName'>;
@@ -20,27 +20,4 @@ export function durablePairings(namespace: Namespace): PairingStore {
       repeatable(async () => stub(watchUdid).progress(pairingId, step, nowMs)),
     history: (watchUdid) => repeatable(async () => stub(watchUdid).history()),
   };
-}
-
-async function repeatable<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    // The runtime marks what may succeed elsewhere; an overloaded object must not be asked again.
-    const { retryable, overloaded } = error as { retryable?: boolean; overloaded?: boolean };
-    if (retryable !== true || overloaded === true) throw unavailable(error);
-  }
-  return once(call);
-}
-
-async function once<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    throw unavailable(error);
-  }
-}
-
-function unavailable(cause: unknown): Unavailable {
-  return new Unavailable('pairing-unavailable', 'the pairing object of a watch did not answer', cause);
 }

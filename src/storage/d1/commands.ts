@@ -126,20 +126,14 @@ export class D1Commands implements CommandStore {
     return rows.map((row) => row.command_uuid);
   }
 
-  async close(commandUuid: CommandUuid, state: 'canceled' | 'expired', nowMs: EpochMs): Promise<boolean> {
-    const [moved] = await this.#db.batch(
-      moveToHistory(commandUuid, { state, status: null, result: null, atMs: nowMs }),
-    );
-    return (moved ?? 0) > 0;
-  }
-
   async expire(nowMs: EpochMs, limit: number): Promise<number> {
     const rows = await this.#db.all<{ command_uuid: CommandUuid }>(
       "SELECT command_uuid FROM commands WHERE expires_at_ms <= ? AND state <> 'delivered' LIMIT ?",
       nowMs,
       limit,
     );
-    for (const row of rows) await this.close(row.command_uuid, 'expired', nowMs);
+    const end = { state: 'expired', status: null, result: null, atMs: nowMs };
+    await this.#db.batch(rows.flatMap((row) => moveToHistory(row.command_uuid, end)));
     return rows.length;
   }
 
@@ -173,7 +167,7 @@ export class D1Commands implements CommandStore {
   }
 }
 
-/** Idempotent: a second run finds nothing to move. The first statement's change count says whether it moved. */
+/** Idempotent: a second run finds nothing to move. */
 export function moveToHistory(
   commandUuid: string,
   end: {

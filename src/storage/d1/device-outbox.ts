@@ -35,6 +35,10 @@ function statements(message: DeviceMessage): readonly Statement[] {
           bound: [message.state, message.commandUuid],
         },
       ];
+    case 'cancel': {
+      const { commandUuid, atMs } = message;
+      return moveToHistory(commandUuid, { state: 'canceled', status: null, result: null, atMs });
+    }
     case 'reset':
       return closeOthers(message.udid, message.enrollmentId, message.atMs);
     case 'projection':

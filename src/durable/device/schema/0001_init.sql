@@ -59,10 +59,10 @@ CREATE TABLE outstanding (
   delivered_at_ms INTEGER NOT NULL
 ) STRICT;
 
--- Commands that must not go out: put off in this session, or done (answered or canceled).
+-- Commands that must not go out: put off in this session, answered, or canceled.
 CREATE TABLE settled (
   command_uuid TEXT PRIMARY KEY,
-  why TEXT NOT NULL CHECK (why IN ('deferred', 'done')),
+  why TEXT NOT NULL CHECK (why IN ('deferred', 'answered', 'canceled')),
   at_ms INTEGER NOT NULL
 ) STRICT;
 
@@ -85,7 +85,7 @@ CREATE TABLE declaration_status (
 -- What others must be told, written with the fact, drained by alarm in order. One row a (kind, key).
 CREATE TABLE outbox (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
-  kind TEXT NOT NULL CHECK (kind IN ('result', 'progress', 'reset', 'projection', 'pairing', 'declare', 'wake')),
+  kind TEXT NOT NULL CHECK (kind IN ('result', 'progress', 'cancel', 'reset', 'projection', 'pairing', 'declare', 'wake')),
   key TEXT NOT NULL,
   body TEXT NOT NULL,
   raw BLOB,
