@@ -44,7 +44,7 @@ export interface CommandStore {
   /** Pending `DeclarativeManagement` commands of a device. */
   pendingOfType(udid: Udid, requestType: string): Promise<readonly CommandUuid[]>;
   /** Moves expired commands that no device holds to history; returns how many. */
-  expire(nowMs: EpochMs, limit: number): Promise<number>;
+  expire(nowMs: EpochMs): Promise<number>;
   find(udid: Udid, commandUuid: CommandUuid): Promise<CommandRecord | null>;
   list(udid: Udid, page: PageQuery): Promise<Outcome<Page<CommandSummary>, MalformedCursor>>;
 }

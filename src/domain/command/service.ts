@@ -173,7 +173,7 @@ export class CommandQueue implements CommandService {
 
   /** Finds what failures left behind. Returns how many commands were made good. */
   async sweep(nowMs: EpochMs): Promise<number> {
-    await this.#store.expire(nowMs, SWEEP_MAX);
+    await this.#store.expire(nowMs);
     const forgotten = await this.#store.unnoted(addMs(nowMs, -UNNOTED_AFTER_MS), SWEEP_MAX);
     for (const { udid, commandUuid } of forgotten) await this.#announce(udid, [commandUuid], true, nowMs);
     return forgotten.length;

@@ -126,15 +126,18 @@ export class D1Commands implements CommandStore {
     return rows.map((row) => row.command_uuid);
   }
 
-  async expire(nowMs: EpochMs, limit: number): Promise<number> {
-    const rows = await this.#db.all<{ command_uuid: CommandUuid }>(
-      "SELECT command_uuid FROM commands WHERE expires_at_ms <= ? AND state <> 'delivered' LIMIT ?",
-      nowMs,
-      limit,
-    );
-    const end = { state: 'expired', status: null, result: null, atMs: nowMs };
-    await this.#db.batch(rows.flatMap((row) => moveToHistory(row.command_uuid, end)));
-    return rows.length;
+  async expire(nowMs: EpochMs): Promise<number> {
+    const expired = "expires_at_ms <= ?1 AND state <> 'delivered'";
+    const [moved] = await this.#db.batch([
+      {
+        sql: `INSERT INTO command_history (command_uuid, udid, request_type, body, state, status, result, created_at_ms, expires_at_ms, answered_at_ms)
+              SELECT command_uuid, udid, request_type, body, 'expired', NULL, NULL, created_at_ms, expires_at_ms, ?1
+              FROM commands WHERE ${expired} ON CONFLICT (command_uuid) DO NOTHING`,
+        bound: [nowMs],
+      },
+      { sql: `DELETE FROM commands WHERE ${expired}`, bound: [nowMs] },
+    ]);
+    return moved ?? 0;
   }
 
   async find(udid: Udid, commandUuid: CommandUuid): Promise<CommandRecord | null> {
