@@ -32,7 +32,11 @@ export const octets = (content: Bytes) => node(0x04, content);
 export const bits = (content: Bytes) => node(0x03, join(Uint8Array.of(0), content));
 export const nil = () => node(0x05, new Uint8Array(0));
 export const bool = (value: boolean) => node(0x01, Uint8Array.of(value ? 0xff : 0));
-export const integer = (value: number) => node(0x02, Uint8Array.of(...(value > 127 ? [0, value] : [value])));
+export const integer = (value: number) => {
+  const digits = [value & 0xff];
+  for (let left = value >>> 8; left > 0; left >>>= 8) digits.unshift(left & 0xff);
+  return node(0x02, Uint8Array.from((digits[0] as number) > 127 ? [0, ...digits] : digits));
+};
 export const text = (value: string) => node(0x0c, new TextEncoder().encode(value) as Bytes);
 export const utcTime = (value: string) => node(0x17, new TextEncoder().encode(value) as Bytes);
 

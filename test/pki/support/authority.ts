@@ -145,7 +145,7 @@ export async function issue(plan: Plan): Promise<Identity> {
   const hash = plan.hash ?? 'SHA-256';
   const issuerKey = plan.forgedBy ?? plan.issuer?.key ?? plan.key;
   const issuer = plan.issuerName ?? plan.issuer?.subject ?? plan.subject;
-  serials = (serials + 1) % 128;
+  serials++;
   const serial = plan.serial ?? serials;
   const keyIdentifier = await keyIdentifierOf(plan.key.spki);
   const tbs = encode(

@@ -103,7 +103,8 @@ function signerInfo(plan: CmsPlan, hash: Hash, attributes: Node[] | null, signat
     integer(plan.byKeyIdentifier ? 3 : 1),
     plan.byKeyIdentifier
       ? node(0x80, signer.keyIdentifier)
-      : sequence(verbatim(signer.issuer), integer(signer.serial)),
+      : // pkijs finds no signer whose serial number has a non-minimal length.
+        sequence(verbatim(signer.issuer), verbatim(encode(integer(signer.serial)))),
     digestAlgorithm(plan, hash),
     ...(attributes === null
       ? []
