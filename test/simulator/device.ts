@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { type Answer, type DeviceFacts, refusal, unknownCommand, watchAnswers } from './answers.ts';
 import { OID, readName, type X509 } from './certificate.ts';
+import { open } from './cms.ts';
 import { DeclarativeClient, type SyncLog, type SyncOptions } from './ddm.ts';
 import type { Judgment } from './declarations.ts';
 import { type Model, newFacts, statusItems } from './inventory.ts';
@@ -306,7 +307,7 @@ export abstract class ManagedDevice {
     const payload = command['Payload'];
     if (!(payload instanceof Uint8Array))
       return refusal(4001, 'MCInstallationErrorDomain', 'There is no payload.');
-    const document = readDict(payload);
+    const document = readDict(payload[0] === 0x30 ? open(payload).content : payload);
     this.facts.profiles.set(String(document['PayloadIdentifier']), document);
     return {};
   }

@@ -26,14 +26,14 @@ import {
 } from './der.ts';
 import { type DeviceKey, publicKeyOf } from './keys.ts';
 
-/** Single DES is here to be refused. */
+/** Single DES is here to be refused. Node has none, so it is 3DES with one key three times, which is the same. */
 export type Cipher = 'aes-128' | 'aes-256' | '3des' | 'des';
 
 const CIPHERS: Record<Cipher, { oid: string; name: string; keyBytes: number; ivBytes: number }> = {
   'aes-128': { oid: '2.16.840.1.101.3.4.1.2', name: 'aes-128-cbc', keyBytes: 16, ivBytes: 16 },
   'aes-256': { oid: '2.16.840.1.101.3.4.1.42', name: 'aes-256-cbc', keyBytes: 32, ivBytes: 16 },
   '3des': { oid: '1.2.840.113549.3.7', name: 'des-ede3-cbc', keyBytes: 24, ivBytes: 8 },
-  des: { oid: '1.3.14.3.2.7', name: 'des-cbc', keyBytes: 8, ivBytes: 8 },
+  des: { oid: '1.3.14.3.2.7', name: 'des-ede3-cbc', keyBytes: 8, ivBytes: 8 },
 };
 
 const RSA_ENCRYPTION = '1.2.840.113549.1.1.1';
@@ -50,7 +50,7 @@ export function envelop(content: Uint8Array, options: EnvelopeOptions): Buffer {
   const cipher = CIPHERS[options.cipher ?? '3des'];
   const key = randomBytes(cipher.keyBytes);
   const iv = randomBytes(cipher.ivBytes);
-  const encrypt = createCipheriv(cipher.name, key, iv);
+  const encrypt = createCipheriv(cipher.name, cipherKey(key), iv);
   const encrypted = Buffer.concat([encrypt.update(Buffer.from(content)), encrypt.final()]);
   const encryptedKey = publicEncrypt(
     { key: publicKeyOf(options.recipient.spki), padding: constants.RSA_PKCS1_PADDING },
@@ -69,6 +69,10 @@ export function envelop(content: Uint8Array, options: EnvelopeOptions): Buffer {
   );
   const envelopedData = sequence(integer(0), set(recipientInfo), encryptedContentInfo);
   return sequence(oid(CMS.envelopedData), context(0, envelopedData));
+}
+
+function cipherKey(key: Buffer): Buffer {
+  return key.length === 8 ? Buffer.concat([key, key, key]) : key;
 }
 
 export interface OpenedEnvelope {
@@ -93,7 +97,7 @@ export function openEnvelope(cms: Uint8Array, recipient: X509, key: DeviceKey): 
   const contentKey = key.decrypt(child(mine, 3, TAG.octetString).body);
   const decrypt = createDecipheriv(
     CIPHERS[cipher].name,
-    contentKey,
+    cipherKey(contentKey),
     child(algorithm, 1, TAG.octetString).body,
   );
   const content = Buffer.concat([decrypt.update(octets(child(contentInfo, 2))), decrypt.final()]);

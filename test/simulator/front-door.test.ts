@@ -8,9 +8,14 @@ import { describe, expect, it } from 'vitest';
 import {
   attacks,
   createWorld,
+  DeviceKey,
   type DeviceOptions,
   KeyPool,
   ORDINARY_MISCHIEF,
+  readEnrollmentProfile,
+  ScepClient,
+  ScepFailure,
+  type ScepOrder,
   SimulatedPhone,
   SimulatedWatch,
   type TraceEvent,
@@ -254,6 +259,34 @@ describe('attacks at the front door', () => {
     ];
     expect(answers.filter((answer) => answer.succeeded)).toEqual([]);
     expect(answers.filter((answer) => answer.status >= 500)).toEqual([]);
+  });
+
+  it('on the certificate fail with the right failInfo', async () => {
+    const phone = await assignedPhone();
+    const watch = await unpairedWatch(phone);
+    const { profile } = await watch.requestProfile(await attacks.obtainToken(watch, phone));
+    const { url, challenge, subject } = readEnrollmentProfile(profile!, 'Watch').scep;
+    const key = keys.take();
+    const enroll = (change: Partial<ScepOrder>) =>
+      new ScepClient(phone.world, 'attacker').enroll({
+        ...{ url, challenge, subject, key },
+        ...change,
+      });
+    const refused = async (change: Partial<ScepOrder>) => {
+      const error = await enroll(change).then(
+        () => null,
+        (reason: unknown) => reason,
+      );
+      return error instanceof ScepFailure ? error.failInfo : String(error);
+    };
+    expect(await refused({ cipher: 'des' })).toBe('badAlg');
+    expect(await refused({ messageType: '99' })).toBe('badRequest');
+    expect(await refused({ challenge: 'guessed' })).toBe('badRequest');
+    const flipped = (message: Buffer) =>
+      Buffer.concat([message.subarray(0, -1), Buffer.from([~message.at(-1)! & 0xff])]);
+    expect(await refused({ tamper: flipped })).toBe('badMessageCheck');
+    expect((await enroll({})).certificate.isCa).toBe(false);
+    expect(await refused({ key: DeviceKey.generate() })).toBe('badRequest');
   });
 
   it('on one token by many at once let exactly one in', async () => {
