@@ -140,33 +140,40 @@ function readRsaKey(bits: Bytes): CsrKey | null {
   return { kind: 'RSA', bits: digits.length * 8 - leading };
 }
 
-const HASHES: ReadonlyMap<string, 'SHA-1' | 'SHA-256' | 'SHA-384' | 'SHA-512'> = new Map([
-  [OID.sha1WithRsa, 'SHA-1'],
-  [OID.sha256WithRsa, 'SHA-256'],
-  [OID.sha384WithRsa, 'SHA-384'],
-  [OID.sha512WithRsa, 'SHA-512'],
-  [OID.ecdsaWithSha256, 'SHA-256'],
-  [OID.ecdsaWithSha384, 'SHA-384'],
-  [OID.ecdsaWithSha512, 'SHA-512'],
+interface Scheme {
+  readonly kind: 'RSA' | 'EC';
+  readonly hash: 'SHA-1' | 'SHA-256' | 'SHA-384' | 'SHA-512';
+}
+
+/** SHA-1 signs nothing here but a request to its own receiver: there is no third party to deceive by a collision. */
+const SCHEMES: ReadonlyMap<string, Scheme> = new Map<string, Scheme>([
+  [OID.sha1WithRsa, { kind: 'RSA', hash: 'SHA-1' }],
+  [OID.sha256WithRsa, { kind: 'RSA', hash: 'SHA-256' }],
+  [OID.sha384WithRsa, { kind: 'RSA', hash: 'SHA-384' }],
+  [OID.sha512WithRsa, { kind: 'RSA', hash: 'SHA-512' }],
+  [OID.ecdsaWithSha256, { kind: 'EC', hash: 'SHA-256' }],
+  [OID.ecdsaWithSha384, { kind: 'EC', hash: 'SHA-384' }],
+  [OID.ecdsaWithSha512, { kind: 'EC', hash: 'SHA-512' }],
 ]);
+
+const RSA = 'RSASSA-PKCS1-v1_5';
+/** One coordinate of r and s, in octets. */
+const CURVE_OCTETS = { 'P-256': 32, 'P-384': 48 } as const;
 
 /** Whether the request is signed by the key it names (RFC 2986 §4.2): the client holds the private key. */
 export async function verifyCsr(csr: Csr): Promise<boolean> {
-  const hash = HASHES.get(csr.signatureAlgorithm);
-  if (hash === undefined || csr.key.kind === 'other') return false;
-  const rsa = csr.key.kind === 'RSA';
-  const algorithm =
-    csr.key.kind === 'EC'
-      ? { name: 'ECDSA', namedCurve: csr.key.curve }
-      : { name: 'RSASSA-PKCS1-v1_5', hash };
-  const signature =
-    csr.key.kind === 'EC'
-      ? plainEcdsaSignature(csr.signature, csr.key.curve === 'P-256' ? 32 : 48)
-      : csr.signature;
-  if (signature === null) return false;
-  const key = await importKey(csr.spki, algorithm);
-  if (key === null) return false;
-  return crypto.subtle.verify(rsa ? algorithm : { name: 'ECDSA', hash }, key, signature, csr.info);
+  const scheme = SCHEMES.get(csr.signatureAlgorithm);
+  if (scheme === undefined || scheme.kind !== csr.key.kind) return false;
+  const { hash } = scheme;
+  if (csr.key.kind === 'RSA') {
+    const key = await importKey(csr.spki, { name: RSA, hash });
+    return key !== null && crypto.subtle.verify(RSA, key, csr.signature, csr.info);
+  }
+  if (csr.key.kind === 'other') return false;
+  const signature = plainEcdsaSignature(csr.signature, CURVE_OCTETS[csr.key.curve]);
+  const key = await importKey(csr.spki, { name: 'ECDSA', namedCurve: csr.key.curve });
+  if (signature === null || key === null) return false;
+  return crypto.subtle.verify({ name: 'ECDSA', hash }, key, signature, csr.info);
 }
 
 async function importKey(

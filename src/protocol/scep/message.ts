@@ -38,7 +38,7 @@ export type MalformedScepMessage = { readonly kind: 'malformed-message'; readonl
 
 /** RFC 8894 §3.2.1.1 wants uniqueness, no length; clients send a digest in hex, 32 to 128 characters. */
 const TRANSACTION_ID_BYTES_MAX = 256;
-/** RFC 8894 §3.2.1.5: 16 octets; some clients send fewer or more. */
+/** RFC 8894 §3.2.1.5: 16 octets. Observed: iOS 9 sends 8. */
 const NONCE_BYTES_MAX = 64;
 const PRINTABLE_STRING = 0x13;
 const STRINGS: ReadonlySet<number> = new Set([TAG.utf8String, PRINTABLE_STRING, 0x16]);
