@@ -169,7 +169,6 @@ export async function verifyCsr(csr: Csr): Promise<boolean> {
     const key = await importKey(csr.spki, { name: RSA, hash });
     return key !== null && crypto.subtle.verify(RSA, key, csr.signature, csr.info);
   }
-  if (csr.key.kind === 'other') return false;
   const signature = plainEcdsaSignature(csr.signature, CURVE_OCTETS[csr.key.curve]);
   const key = await importKey(csr.spki, { name: 'ECDSA', namedCurve: csr.key.curve });
   if (signature === null || key === null) return false;
