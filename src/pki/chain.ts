@@ -80,9 +80,10 @@ export class ChainVerifier {
     }
     const unfit = this.#leafRefusal(leaf, nowMs);
     if (unfit !== null) return refuse(unfit);
-    const search = { candidates: [...this.#options.anchors, ...others], nowMs, checks: 0, refusal: null };
+    const candidates = [...this.#options.anchors, ...others];
+    const search: Search = { candidates, nowMs, checks: 0, refusal: null };
     const path = await this.#extend([leaf], search);
-    if (path === null) return refuse((search as Search).refusal ?? { kind: 'chain-incomplete' });
+    if (path === null) return refuse(search.refusal ?? { kind: 'chain-incomplete' });
     this.#keep(digest, path);
     return ok(path);
   }
