@@ -11,6 +11,8 @@
  *   unclaimed for the seconds between the watch's request and the phone's `GetToken`. To evict it inside 5 s a
  *   forger must spend 3 of 20 each time: six spoiled attempts an hour for each address it owns, and beyond 60 in
  *   all it needs a fresh address for each single challenge.
+ * - A phone holds one claimed challenge of a watch; claiming a newer one ends the older. A forger with one assigned
+ *   iPhone thus fills one of the three places, and never all of them.
  * - What remains: a forger who shares the watch's own address (one household, one NAT) shares its 20.
  */
 import { HOUR_MS, MINUTE_MS } from '../../std/time.ts';

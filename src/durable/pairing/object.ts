@@ -11,6 +11,7 @@
 import { DurableObject } from 'cloudflare:workers';
 import type { Udid } from '../../domain/ids.ts';
 import {
+  type Challenge,
   decideChallenge,
   decideClaim,
   decideRedemption,
@@ -85,6 +86,7 @@ export class PairingObject extends DurableObject<Env> {
         this.#note(found.pairing, { step: 'claimed', reason: decided.refusal.kind, detail }, nowMs);
         return refuse({ kind: decided.refusal.kind, recorded: true });
       }
+      this.#dropOlderClaims(request, decided.value, nowMs);
       this.#store.bindPhone(request.securityToken, request.phoneUdid, nowMs);
       this.#note({ ...found.pairing, phoneUdid: request.phoneUdid }, { step: 'claimed', detail }, nowMs);
       return ok({ pairingId: found.pairing.pairingId });
@@ -132,6 +134,16 @@ export class PairingObject extends DurableObject<Env> {
     await this.#drain(nowMs);
     this.ctx.storage.transactionSync(() => this.#store.trim());
     this.#armAlarm(nowMs);
+  }
+
+  /** A phone holds the newest challenge that it claimed: a forger with one phone cannot fill all places of a watch. */
+  #dropOlderClaims(request: ClaimRequest, claimed: Challenge, nowMs: EpochMs): void {
+    for (const { securityToken, pairingId, phoneUdid, issuedAtMs } of this.#store.live()) {
+      const older = issuedAtMs <= claimed.issuedAtMs && securityToken !== claimed.securityToken;
+      if (older && phoneUdid === request.phoneUdid) {
+        this.#endChallenge(securityToken, pairingId, 'superseded', nowMs);
+      }
+    }
   }
 
   #issue(

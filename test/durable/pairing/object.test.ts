@@ -31,9 +31,9 @@ async function challenged(watch: Udid, at: EpochMs, source = '192.0.2.1'): Promi
   return value(await store().challenge(watchRequest(watch, { source }), at));
 }
 
-async function claimed(watch: Udid, at: EpochMs): Promise<IssuedChallenge> {
+async function claimed(watch: Udid, at: EpochMs, phoneUdid = PHONE): Promise<IssuedChallenge> {
   const issued = await challenged(watch, at);
-  value(await store().claim(claimRequest(watch, issued.securityToken), at));
+  value(await store().claim(claimRequest(watch, issued.securityToken, { phoneUdid }), at));
   return issued;
 }
 
@@ -396,10 +396,25 @@ describe('limits', () => {
   it('refuse a fourth challenge plainly while three are claimed, until one of them is over', async () => {
     const watch = freshWatch();
     const at = now();
-    for (let i = 0; i < 3; i++) await claimed(watch, at);
+    for (const phone of ['PHONE-0001', 'PHONE-0002', 'PHONE-0003']) await claimed(watch, at, phone as Udid);
     expect(refusal(await store().challenge(watchRequest(watch), at)).kind).toBe('too-many-challenges');
     expect(steps((await newest(watch)).timeline).at(-1)).toBe('challenged!too-many-challenges');
     expect((await store().challenge(watchRequest(watch), addMs(at, 10 * MINUTE_MS))).ok).toBe(true);
+  });
+
+  it('let a phone hold one claimed challenge of a watch: a newer claim ends the older, an older one ends none', async () => {
+    const watch = freshWatch();
+    const at = now();
+    const first = await claimed(watch, at);
+    const second = await challenged(watch, addMs(at, 1));
+    const third = await claimed(watch, addMs(at, 2));
+    expect(refusal(await store().claim(claimRequest(watch, first.securityToken), addMs(at, 3))).kind).toBe(
+      'challenge-expired',
+    );
+    value(await store().claim(claimRequest(watch, second.securityToken), addMs(at, 4)));
+    expect((await store().redeem(redemption(watch, third.securityToken), addMs(at, 5))).kind).toBe(
+      'redeemed',
+    );
   });
 
   it('give one source twenty challenges in any hour', async () => {
