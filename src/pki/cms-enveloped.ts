@@ -25,6 +25,7 @@ import {
   tlv,
 } from './der.ts';
 import type { Opener } from './keys.ts';
+import { nodeCrypto } from './node-crypto.ts';
 import { OID } from './oid.ts';
 import { randomBytes } from './random.ts';
 
@@ -164,7 +165,7 @@ function readIdentifier(reader: BerReader, recipient: Certificate): boolean {
 export async function openEnvelope(envelope: Envelope, opener: Opener): Promise<Bytes> {
   const { node, keyLength, blockLength } = CIPHERS[envelope.cipher];
   const key = await opener.openKey(envelope.encryptedKey, keyLength);
-  const { createDecipheriv } = await import('node:crypto');
+  const { createDecipheriv } = await nodeCrypto();
   const decipher = createDecipheriv(node, key, envelope.iv);
   decipher.setAutoPadding(false);
   const first = decipher.update(envelope.ciphertext);
@@ -198,8 +199,7 @@ export async function sealEnvelope(
   recipient: Certificate,
   cipher: ContentCipher,
 ): Promise<Bytes> {
-  const { constants, createCipheriv, createPublicKey, publicEncrypt } = await import('node:crypto');
-  const { Buffer } = await import('node:buffer');
+  const { Buffer, constants, createCipheriv, createPublicKey, publicEncrypt } = await nodeCrypto();
   const { oid, node, keyLength, blockLength } = CIPHERS[cipher];
   const key = randomBytes(keyLength);
   const iv = randomBytes(blockLength);

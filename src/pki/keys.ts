@@ -3,13 +3,14 @@
  * transport of SCEP requests, RFC 8894 §3). The key itself never leaves this module and cannot be exported.
  *
  * WebCrypto has no RSAES-PKCS1-v1_5 decryption, so opening uses the raw RSA operation of `node:crypto` and unpads
- * in `rsa-unpad.ts`. That module costs 3-7 ms once per isolate: it is imported when first needed.
+ * in `rsa-unpad.ts`. Imported keys are kept, not promises of them (see `node-crypto.ts`).
  */
 import type { Bytes } from '../std/bytes.ts';
 import { concatBytes, utf8 } from '../std/bytes.ts';
 import { Fault } from '../std/outcome.ts';
 import type { Hash } from './algorithms.ts';
 import { type Certificate, KEY_USAGE, parseCertificate } from './certificate.ts';
+import { nodeCrypto } from './node-crypto.ts';
 import { parsePem } from './pem.ts';
 import { unpadOrSubstitute } from './rsa-unpad.ts';
 
@@ -83,7 +84,7 @@ async function checkPair(certificate: Certificate, signer: Signer): Promise<void
 class RsaSigner implements Signer {
   readonly certificate: Certificate;
   /** WebCrypto ties a key to one digest, so the key is imported once for each that is used. */
-  readonly #keys = new Map<Hash, Promise<CryptoKey>>();
+  readonly #keys = new Map<Hash, CryptoKey>();
   readonly #pkcs8: Bytes;
 
   constructor(certificate: Certificate, pkcs8: Bytes) {
@@ -92,19 +93,19 @@ class RsaSigner implements Signer {
   }
 
   async sign(data: Uint8Array, hash: Hash = 'SHA-256'): Promise<Bytes> {
-    const key = await this.#key(hash);
+    const key = this.#keys.get(hash) ?? (await this.#import(hash));
     return new Uint8Array(await crypto.subtle.sign('RSASSA-PKCS1-v1_5', key, data as Bytes));
   }
 
-  #key(hash: Hash): Promise<CryptoKey> {
-    const known = this.#keys.get(hash);
-    if (known !== undefined) return known;
+  async #import(hash: Hash): Promise<CryptoKey> {
     const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash };
-    const key = crypto.subtle.importKey('pkcs8', this.#pkcs8, algorithm, false, ['sign']).catch((cause) => {
+    try {
+      const key = await crypto.subtle.importKey('pkcs8', this.#pkcs8, algorithm, false, ['sign']);
+      this.#keys.set(hash, key);
+      return key;
+    } catch (cause) {
       throw new Fault('ca-key-malformed', 'the authority key is not an RSA key in PKCS#8', cause);
-    });
-    this.#keys.set(hash, key);
-    return key;
+    }
   }
 }
 
@@ -112,7 +113,7 @@ class RsaOpener implements Opener {
   readonly certificate: Certificate;
   readonly #pkcs8: Bytes;
   readonly #rejection: CryptoKey;
-  #key: Promise<(encryptedKey: Uint8Array) => Bytes> | null = null;
+  #decrypt: ((encryptedKey: Uint8Array) => Bytes) | null = null;
 
   constructor(certificate: Certificate, pkcs8: Bytes, rejection: CryptoKey) {
     this.certificate = certificate;
@@ -131,19 +132,17 @@ class RsaOpener implements Opener {
   }
 
   async openKey(encryptedKey: Uint8Array, keyLength: number): Promise<Bytes> {
-    this.#key ??= rawDecryption(this.#pkcs8);
-    const decrypt = await this.#key;
+    this.#decrypt ??= await rawDecryption(this.#pkcs8);
     // Made for right and wrong blocks alike; the same question always gets the same answer.
     const mac = await crypto.subtle.sign('HMAC', this.#rejection, encryptedKey as Bytes);
     const substitute = new Uint8Array(mac).subarray(0, keyLength);
-    return unpadOrSubstitute(decrypt(encryptedKey), substitute);
+    return unpadOrSubstitute(this.#decrypt(encryptedKey), substitute);
   }
 }
 
 /** The RSA operation without padding. A ciphertext out of range, which anyone can see, gives a block of zeros. */
 async function rawDecryption(pkcs8: Bytes): Promise<(encryptedKey: Uint8Array) => Bytes> {
-  const { constants, createPrivateKey, privateDecrypt } = await import('node:crypto');
-  const { Buffer } = await import('node:buffer');
+  const { Buffer, constants, createPrivateKey, privateDecrypt } = await nodeCrypto();
   const key = createPrivateKey({ key: Buffer.from(pkcs8), format: 'der', type: 'pkcs8' });
   const octets = (key.asymmetricKeyDetails?.modulusLength ?? 0) / 8;
   return (encryptedKey) => {
