@@ -31,7 +31,7 @@ import type { CommandStore, Waker } from './ports.ts';
 
 /** Design section 7: with 10,000 waiting something is wrong, and more would only hide it. */
 const PENDING_MAX = 10_000;
-/** How many rows a delivery looks at beyond those put off: enough to pass results that have not drained yet. */
+/** How many rows a delivery looks at beyond those that must not go out: one is needed, some may be expired or new. */
 const CANDIDATES = 8;
 /** A command older than this that no object was told of was left behind by a failure, not by a slow request. */
 const UNNOTED_AFTER_MS = MINUTE_MS;
@@ -152,7 +152,7 @@ export class CommandQueue implements CommandService {
     if (!step.ok) return step;
     if (step.value.kind === 'empty') return ok(null);
     if (step.value.kind === 'deliver') return ok(step.value.body);
-    const limit = step.value.deferred + CANDIDATES;
+    const limit = step.value.passedOver + CANDIDATES;
     const candidates = await this.#store.next(device.udid, step.value.enrollmentId, nowMs, limit);
     const complete = candidates.length < limit;
     const { workTold } = step.value;

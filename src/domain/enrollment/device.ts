@@ -30,7 +30,8 @@ export type ConnectStep =
       readonly kind: 'fetch';
       readonly enrollmentId: string;
       readonly workTold: number;
-      readonly deferred: number;
+      /** How many rows D1 may show that must not go out: put off, or ended without D1 having heard of it. */
+      readonly passedOver: number;
     };
 
 export interface Offer {

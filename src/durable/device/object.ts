@@ -114,7 +114,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
           kind: 'fetch',
           enrollmentId,
           workTold: store.progress.workTold,
-          deferred: store.deferred.length,
+          passedOver: store.deferred.length + store.countUntold(),
         };
       }
       if (report.status !== 'NotNow') this.#wakeForDeferred();

@@ -134,7 +134,11 @@ export class DeviceStore {
   }
 
   pruneSettled(nowMs: EpochMs): void {
-    this.#sql.exec("DELETE FROM settled WHERE why <> 'deferred' AND at_ms < ?", nowMs - SETTLED_KEPT_MS);
+    this.#sql.exec(
+      `DELETE FROM settled WHERE why <> 'deferred' AND at_ms < ?
+       AND command_uuid NOT IN (SELECT key FROM outbox WHERE kind IN ('result', 'cancel'))`,
+      nowMs - SETTLED_KEPT_MS,
+    );
   }
 
   post(message: DeviceMessage): void {
@@ -144,6 +148,12 @@ export class DeviceStore {
   /** The oldest messages with their row numbers, in order. */
   outbox(): readonly { readonly id: number; readonly message: DeviceMessage }[] {
     return rows.readMessages(this.#sql, OUTBOX_BATCH);
+  }
+
+  /** Commands that ended and that D1 may still show as waiting. */
+  countUntold(): number {
+    const count = "SELECT count(*) AS n FROM outbox WHERE kind IN ('result', 'cancel')";
+    return this.#sql.exec<{ n: number }>(count).one().n;
   }
 
   hasOutbox(): boolean {

@@ -1,0 +1,199 @@
+/** One device's object, the real one, with D1 behind it: what the object's and the queue's tests start from. */
+import { runInDurableObject } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
+import { type MockInstance, vi } from 'vitest';
+import type { CommandPriority, NewCommand } from '../../src/domain/admin/services.ts';
+import type { ReportStatus } from '../../src/domain/command/queue.ts';
+import type { Device } from '../../src/domain/enrollment/device.ts';
+import type { ExpectedIdentity } from '../../src/domain/enrollment/state.ts';
+import { VerifiedDevice } from '../../src/domain/identity/verified-device.ts';
+import type { CommandUuid, Udid } from '../../src/domain/ids.ts';
+import { ObjectDevices } from '../../src/durable/device/gateway.ts';
+import type { DeviceObject } from '../../src/index.ts';
+import { sha256Hex } from '../../src/pki/digest.ts';
+import { randomUuid } from '../../src/pki/random.ts';
+import type { PlistDict } from '../../src/protocol/plist/value.ts';
+import { type Bytes, readUtf8, utf8 } from '../../src/std/bytes.ts';
+import { type EpochMs, epochMs } from '../../src/std/time.ts';
+import { D1CertificateRecords } from '../../src/storage/d1/certificates.ts';
+import { Database } from '../../src/storage/d1/database.ts';
+import { fleetFor } from '../../src/wiring.ts';
+import { serial, udid, value } from './pairing.ts';
+
+export const devices = new ObjectDevices(env.DEVICE);
+export const fleet = fleetFor(env);
+export const database = new Database(env.DB);
+const certificates = new D1CertificateRecords(database);
+
+/** Alarms run on the runtime's clock, so stories are told near it. */
+export const START = epochMs(Date.now());
+
+export const FACTS = {
+  topic: 'com.apple.mgmt.x',
+  productName: 'Watch7,20',
+  osVersion: '26.1',
+  buildVersion: '23S35',
+};
+
+let made = 0;
+
+export interface TestDevice {
+  readonly udid: Udid;
+  readonly object: Device;
+  readonly stub: DurableObjectStub<DeviceObject>;
+  /** The first certificate's digest. */
+  readonly pin: string;
+}
+
+export interface DeviceChoice {
+  readonly platform?: 'iOS' | 'watchOS';
+  readonly pairingId?: string;
+}
+
+/** Nothing has Authenticated yet; one certificate was issued for it. */
+export async function newDevice(choice: DeviceChoice = {}): Promise<TestDevice> {
+  made += 1;
+  const name = udid(`DEVICE-${made}-${randomUuid().slice(0, 8)}`);
+  const device = { udid: name, object: devices.of(name), stub: env.DEVICE.getByName(name), pin: '' };
+  return { ...device, pin: await issue(device, choice) };
+}
+
+/** A further certificate; returns its digest. */
+export async function issue(
+  device: Pick<TestDevice, 'udid' | 'object'>,
+  choice: DeviceChoice & { readonly renewalOf?: string; readonly atMs?: EpochMs } = {},
+): Promise<string> {
+  const serialHex = randomUuid().replaceAll('-', '').toLowerCase();
+  const digest = await sha256Hex(utf8(serialHex));
+  const { platform = 'watchOS', pairingId = null, renewalOf = null, atMs = START } = choice;
+  const identity: ExpectedIdentity = {
+    digest,
+    platform,
+    serial: serial('SERIAL0001'),
+    pairingId,
+    phoneUdid: pairingId === null ? null : 'PHONE-0001',
+    renewalOf,
+    issuedAtMs: atMs,
+  };
+  await certificates.insert({
+    subject: { udid: device.udid, serial: identity.serial, platform, origin: { kind: 'expected-serial' } },
+    credentialId: serialHex,
+    certificateDigest: digest,
+    certificateDer: utf8(serialHex),
+    serialHex,
+    notBeforeMs: START,
+    notAfterMs: START,
+    renewalOf,
+  });
+  await device.object.expectIdentity(identity);
+  return digest;
+}
+
+export async function enrolledDevice(choice: DeviceChoice = {}): Promise<TestDevice> {
+  const device = await newDevice(choice);
+  await enroll(device, device.pin);
+  return device;
+}
+
+export async function enroll(device: TestDevice, digest: string, nowMs = START): Promise<void> {
+  value(await device.object.authenticate(digest, { ...FACTS, serial: null }, nowMs));
+  value(await device.object.updateTokens(digest, tokens(), nowMs));
+  await device.object.flush();
+}
+
+export function tokens(unlockToken: Bytes | null = null) {
+  return { topic: FACTS.topic, pushToken: utf8('push token'), pushMagic: 'push magic', unlockToken };
+}
+
+export interface OrderChoice {
+  readonly uuid?: string;
+  readonly priority?: CommandPriority;
+  readonly expiresAtMs?: EpochMs;
+  readonly nowMs?: EpochMs;
+  readonly requestType?: string;
+}
+
+export function orderFor(device: TestDevice, commandUuid: CommandUuid, over: OrderChoice = {}): NewCommand {
+  const { priority = 'normal', expiresAtMs = null, requestType = 'DeviceInformation' } = over;
+  const command: PlistDict = new Map([['RequestType', requestType]]);
+  return { udid: device.udid, commandUuid, requestType, command, priority, expiresAtMs, push: false };
+}
+
+/** Queued the way administrators queue it. */
+export async function queueCommand(device: TestDevice, over: OrderChoice = {}): Promise<CommandUuid> {
+  const commandUuid = (over.uuid ?? randomUuid()) as CommandUuid;
+  value(await fleet.commands.enqueue(orderFor(device, commandUuid, over), over.nowMs ?? START));
+  return commandUuid;
+}
+
+/** One message on the command channel, as the Worker handles it. Returns the UUID of the command that came back. */
+export async function connect(
+  device: TestDevice,
+  status: ReportStatus = 'Idle',
+  commandUuid: CommandUuid | null = null,
+  over: { nowMs?: EpochMs; digest?: string; content?: PlistDict } = {},
+): Promise<CommandUuid | null> {
+  const { nowMs = START, digest = device.pin, content = new Map() } = over;
+  const caller = new VerifiedDevice(device.udid, digest);
+  const own = { udid: device.udid, status, commandUuid, errorChain: [], userId: null, content };
+  const body = value(await fleet.commands.connect(caller, { ...own, raw: utf8(`<${status}/>`) }, nowMs));
+  return body === null ? null : commandIn(body);
+}
+
+export function commandIn(body: Bytes): CommandUuid {
+  const uuid = /<key>CommandUUID<\/key>\s*<string>([^<]+)/.exec(readUtf8(body) ?? '')?.[1];
+  if (uuid === undefined) throw new Error('no CommandUUID in the answer');
+  return uuid as CommandUuid;
+}
+
+/** A whole session: Idle, then an answer to each command until the server has no more. */
+export async function session(
+  device: TestDevice,
+  answer: (commandUuid: CommandUuid) => ReportStatus = () => 'Acknowledged',
+  over: { nowMs?: EpochMs; digest?: string } = {},
+): Promise<CommandUuid[]> {
+  const given: CommandUuid[] = [];
+  for (let next = await connect(device, 'Idle', null, over); next !== null; ) {
+    given.push(next);
+    if (given.length > 500) throw new Error('a session without end');
+    next = await connect(device, answer(next), next, over);
+  }
+  return given;
+}
+
+export async function stateOf(device: TestDevice, commandUuid: CommandUuid): Promise<string | undefined> {
+  return (await fleet.commands.find(device.udid, commandUuid))?.state;
+}
+
+/** Rows of one of the object's tables. */
+export function objectRows(device: TestDevice, sql: string): Promise<Record<string, SqlStorageValue>[]> {
+  return runInDurableObject(device.stub, (_object, state) => state.storage.sql.exec(sql).toArray());
+}
+
+/** D1 refuses what `fails` says, until restored: writes of outboxes go through `batch`, queries through `prepare`. */
+export function breakD1(method: 'batch' | 'prepare', fails: () => boolean = () => true): MockInstance {
+  const prototype = Object.getPrototypeOf(env.DB) as D1Database;
+  const original = prototype[method] as (...args: unknown[]) => unknown;
+  return vi.spyOn(prototype, method).mockImplementation(function (this: D1Database, ...args: unknown[]) {
+    if (fails()) throw new Error('D1_ERROR: simulated outage');
+    return original.apply(this, args) as never;
+  });
+}
+
+/** Counts SQL in D1 and in every object of this isolate. */
+export async function countingSql<T>(
+  act: () => Promise<T>,
+): Promise<{ result: T; d1: number; objects: number }> {
+  const sql = await runInDurableObject(env.DEVICE.getByName('COUNTING'), (_object, state) =>
+    Object.getPrototypeOf(state.storage.sql),
+  );
+  const d1 = vi.spyOn(Object.getPrototypeOf(env.DB), 'prepare');
+  const objects = vi.spyOn(sql, 'exec');
+  try {
+    const result = await act();
+    return { result, d1: d1.mock.calls.length, objects: objects.mock.calls.length };
+  } finally {
+    d1.mockRestore();
+    objects.mockRestore();
+  }
+}
