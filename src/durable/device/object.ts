@@ -287,7 +287,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     store.saveEnrollment(enrollment);
     if (change.reset) {
       store.resetQueue();
-      store.forgetExpected();
+      store.forgetExpected(enrollment.pin);
       const live = enrollment.state === 'checked-out' ? null : enrollment.enrollmentId;
       this.#post({ kind: 'reset', udid: this.#udid, enrollmentId: live, atMs: nowMs });
     }

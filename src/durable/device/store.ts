@@ -79,10 +79,17 @@ export class DeviceStore {
     this.#expected = rows.readExpected(this.#sql);
   }
 
-  /** An enrollment began with one of them, or ended: the others are of no use to anyone honest. */
-  forgetExpected(): void {
-    this.#sql.exec('DELETE FROM expected_identity');
-    this.#expected = [];
+  /**
+   * An enrollment began with `pin`, or ended: it, its renewals and what was issued before it are done with. What was
+   * issued since is for the next enrollment, whose certificate may be here before a late message of this one.
+   */
+  forgetExpected(pin: string): void {
+    this.#sql.exec(
+      `DELETE FROM expected_identity WHERE renewal_of IS NOT NULL
+       OR issued_at_ms <= (SELECT issued_at_ms FROM expected_identity WHERE digest = ?)`,
+      pin,
+    );
+    this.#expected = rows.readExpected(this.#sql);
   }
 
   saveOutstanding(outstanding: Outstanding | null): void {
