@@ -171,11 +171,14 @@ export function objectRows(device: TestDevice, sql: string): Promise<Record<stri
 }
 
 /** D1 refuses what `fails` says, until restored: writes of outboxes go through `batch`, queries through `prepare`. */
-export function breakD1(method: 'batch' | 'prepare', fails: () => boolean = () => true): MockInstance {
+export function breakD1(
+  method: 'batch' | 'prepare',
+  fails: (...args: unknown[]) => boolean = () => true,
+): MockInstance {
   const prototype = Object.getPrototypeOf(env.DB) as D1Database;
   const original = prototype[method] as (...args: unknown[]) => unknown;
   return vi.spyOn(prototype, method).mockImplementation(function (this: D1Database, ...args: unknown[]) {
-    if (fails()) throw new Error('D1_ERROR: simulated outage');
+    if (fails(...args)) throw new Error('D1_ERROR: simulated outage');
     return original.apply(this, args) as never;
   });
 }

@@ -25,6 +25,9 @@ export interface QueuedCommand {
   readonly expiresAtMs: EpochMs | null;
 }
 
+/** A command that is committed, and for which enrollment; what an object is told of it. */
+export type UnnotedCommand = Pick<QueuedCommand, 'commandUuid' | 'udid' | 'enrollmentId'>;
+
 /** Pending commands and history. Durable on return; nothing here decides what a device is given. */
 export interface CommandStore {
   /** False when a command of this UUID exists, pending or in history. Atomic. */
@@ -35,12 +38,9 @@ export interface CommandStore {
   /** In order of delivery, unexpired, of this enrollment. */
   next(udid: Udid, enrollmentId: string, nowMs: EpochMs, limit: number): Promise<readonly Candidate[]>;
   /** The device's object knows that work waits. */
-  noted(commandUuids: readonly CommandUuid[], nowMs: EpochMs): Promise<void>;
+  noted(commandUuid: CommandUuid, nowMs: EpochMs): Promise<void>;
   /** Old enough commands that no object was told of, oldest first. */
-  unnoted(
-    createdBeforeMs: EpochMs,
-    limit: number,
-  ): Promise<readonly { commandUuid: CommandUuid; udid: Udid }[]>;
+  unnoted(createdBeforeMs: EpochMs, limit: number): Promise<readonly UnnotedCommand[]>;
   /** Pending `DeclarativeManagement` commands of a device. */
   pendingOfType(udid: Udid, requestType: string): Promise<readonly CommandUuid[]>;
   /** Moves expired commands that no device holds to history; returns how many. */

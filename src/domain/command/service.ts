@@ -27,7 +27,7 @@ import type { DeviceDescription, Devices } from '../enrollment/device.ts';
 import type { DeviceRefusal } from '../enrollment/state.ts';
 import type { VerifiedDevice } from '../identity/verified-device.ts';
 import type { CommandUuid, Udid } from '../ids.ts';
-import type { CommandStore, Waker } from './ports.ts';
+import type { CommandStore, UnnotedCommand, Waker } from './ports.ts';
 
 /** Design section 7: with 10,000 waiting something is wrong, and more would only hide it. */
 const PENDING_MAX = 10_000;
@@ -85,7 +85,7 @@ export class CommandQueue implements CommandService {
         (await this.#repeated(udid, commandUuid, body)) ?? refuse({ kind: 'command-conflict', commandUuid })
       );
     }
-    await this.#announce(udid, [commandUuid], command.push, nowMs);
+    await this.#announce(row, command.push, nowMs);
     const summary = {
       commandUuid,
       udid,
@@ -175,19 +175,15 @@ export class CommandQueue implements CommandService {
   async sweep(nowMs: EpochMs): Promise<number> {
     await this.#store.expire(nowMs);
     const forgotten = await this.#store.unnoted(addMs(nowMs, -UNNOTED_AFTER_MS), SWEEP_MAX);
-    for (const { udid, commandUuid } of forgotten) await this.#announce(udid, [commandUuid], true, nowMs);
+    for (const command of forgotten) await this.#announce(command, true, nowMs);
     return forgotten.length;
   }
 
-  async #announce(
-    udid: Udid,
-    commandUuids: readonly CommandUuid[],
-    push: boolean,
-    nowMs: EpochMs,
-  ): Promise<void> {
+  async #announce(command: UnnotedCommand, push: boolean, nowMs: EpochMs): Promise<void> {
+    const { udid, commandUuid, enrollmentId } = command;
     try {
-      await this.#devices.of(udid).tellWork();
-      await this.#store.noted(commandUuids, nowMs);
+      await this.#devices.of(udid).tellWork(enrollmentId, nowMs);
+      await this.#store.noted(commandUuid, nowMs);
       if (push) await this.#waker.wake(udid);
     } catch (error) {
       // The command is committed; the sweeper tells the object. Anything but an outage is a bug and goes on.

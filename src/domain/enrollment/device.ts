@@ -86,7 +86,8 @@ export interface Device {
   report(digest: string, report: DeviceReport, nowMs: EpochMs): Answer<ConnectStep>;
   /** Null ends the session; otherwise the chosen command is outstanding when this returns. */
   offer(digest: string, offer: Offer, nowMs: EpochMs): Answer<Bytes | null>;
-  tellWork(): Promise<void>;
+  /** Commands of an enrollment that is not the live one are canceled. */
+  tellWork(enrollmentId: string, nowMs: EpochMs): Promise<void>;
   /** False when the device has the command or answered it; otherwise it will never be delivered, said once or twice. */
   cancel(commandUuid: CommandUuid, nowMs: EpochMs): Promise<boolean>;
   /** Null when nothing ever Authenticated under this UDID. */

@@ -27,7 +27,7 @@ export class ObjectDevices implements Devices {
       checkOut: (digest, nowMs) => at((device) => device.checkOut(digest, nowMs)),
       report: (digest, report, nowMs) => at((device) => device.report(digest, report, nowMs)),
       offer: (digest, offer, nowMs) => at((device) => device.offer(digest, offer, nowMs)),
-      tellWork: () => at((device) => device.tellWork()),
+      tellWork: (enrollmentId, nowMs) => at((device) => device.tellWork(enrollmentId, nowMs)),
       cancel: (commandUuid, nowMs) => at((device) => device.cancel(commandUuid, nowMs)),
       describe: () => at((device) => device.describe()),
       setManifest: (entries, token, nowMs) => at((device) => device.setManifest(entries, token, nowMs)),

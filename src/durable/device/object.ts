@@ -146,9 +146,14 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     });
   }
 
-  /** Work was committed to D1 for this device. */
-  tellWork(): void {
-    this.#transact(() => this.#store.saveProgress({ workTold: this.#store.progress.workTold + 1 }));
+  /** Work was committed to D1 for this enrollment. If that has ended meanwhile, D1 is told to close what it left. */
+  tellWork(enrollmentId: string, nowMs: EpochMs): void {
+    this.#transact(() => {
+      this.#store.saveProgress({ workTold: this.#store.progress.workTold + 1 });
+      const live = this.#liveEnrollmentId();
+      if (live !== enrollmentId)
+        this.#post({ kind: 'reset', udid: this.#udid, enrollmentId: live, atMs: nowMs });
+    });
   }
 
   /** Makes sure that a command never goes out. False when the device has it, or answered it. */
@@ -288,8 +293,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     if (change.reset) {
       store.resetQueue();
       store.forgetExpected(enrollment.pin);
-      const live = enrollment.state === 'checked-out' ? null : enrollment.enrollmentId;
-      this.#post({ kind: 'reset', udid: this.#udid, enrollmentId: live, atMs: nowMs });
+      this.#post({ kind: 'reset', udid: this.#udid, enrollmentId: this.#liveEnrollmentId(), atMs: nowMs });
     }
     if (change.pairingStep !== null && enrollment.pairingId !== null) {
       const { pairingId } = enrollment;
@@ -329,6 +333,12 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   /** NotNow that was not the session's last word: the device will not come back by itself (handbook section 3). */
   #wakeForDeferred(): void {
     if (this.#store.deferred.length > 0) this.#post({ kind: 'wake', udid: this.#udid });
+  }
+
+  /** Null when no enrollment takes commands. */
+  #liveEnrollmentId(): string | null {
+    const { enrollment } = this.#store;
+    return enrollment === null || enrollment.state === 'checked-out' ? null : enrollment.enrollmentId;
   }
 
   /** Memory only, but for one write every LAST_SEEN_FLUSH_MS. */

@@ -7,7 +7,7 @@ import type {
   Page,
   PageQuery,
 } from '../../domain/admin/services.ts';
-import type { CommandStore, QueuedCommand } from '../../domain/command/ports.ts';
+import type { CommandStore, QueuedCommand, UnnotedCommand } from '../../domain/command/ports.ts';
 import type { Candidate } from '../../domain/command/queue.ts';
 import type { CommandUuid, Udid } from '../../domain/ids.ts';
 import { utf8 } from '../../std/bytes.ts';
@@ -96,25 +96,22 @@ export class D1Commands implements CommandStore {
     }));
   }
 
-  async noted(commandUuids: readonly CommandUuid[], nowMs: EpochMs): Promise<void> {
-    await this.#db.batch(
-      commandUuids.map((commandUuid) => ({
-        sql: 'UPDATE commands SET noted_at_ms = ? WHERE command_uuid = ?',
-        bound: [nowMs, commandUuid],
-      })),
-    );
+  async noted(commandUuid: CommandUuid, nowMs: EpochMs): Promise<void> {
+    await this.#db.run('UPDATE commands SET noted_at_ms = ? WHERE command_uuid = ?', nowMs, commandUuid);
   }
 
-  async unnoted(
-    createdBeforeMs: EpochMs,
-    limit: number,
-  ): Promise<readonly { commandUuid: CommandUuid; udid: Udid }[]> {
-    const rows = await this.#db.all<{ command_uuid: CommandUuid; udid: Udid }>(
-      'SELECT command_uuid, udid FROM commands WHERE noted_at_ms IS NULL AND created_at_ms < ? ORDER BY created_at_ms LIMIT ?',
+  async unnoted(createdBeforeMs: EpochMs, limit: number): Promise<readonly UnnotedCommand[]> {
+    const rows = await this.#db.all<{ command_uuid: CommandUuid; udid: Udid; enrollment_id: string }>(
+      `SELECT command_uuid, udid, enrollment_id FROM commands
+       WHERE noted_at_ms IS NULL AND created_at_ms < ? ORDER BY created_at_ms LIMIT ?`,
       createdBeforeMs,
       limit,
     );
-    return rows.map((row) => ({ commandUuid: row.command_uuid, udid: row.udid }));
+    return rows.map((row) => ({
+      commandUuid: row.command_uuid,
+      udid: row.udid,
+      enrollmentId: row.enrollment_id,
+    }));
   }
 
   async pendingOfType(udid: Udid, requestType: string): Promise<readonly CommandUuid[]> {

@@ -342,7 +342,7 @@ describe('an outage of D1', () => {
 
   it('between commit and telling is made good by the sweeper', async () => {
     const device = await enrolledDevice();
-    const outage = breakD1('batch');
+    const outage = breakD1('prepare', (sql) => String(sql).includes('SET noted_at_ms'));
     const uuid = await queueCommand(device);
     outage.mockRestore();
     const [row] = await fleet.db.all<{ noted_at_ms: number | null }>(
