@@ -16,8 +16,11 @@ import { refuseDevice } from './refusals.ts';
 
 /** Results of large inventories reach some hundred kB; a Durable Object row holds 2 MB. */
 const MESSAGE_BYTES_MAX = 1024 * 1024;
-/** A status report has 4 MiB and travels as base64 (4/3) inside a plist of less than 64 KiB more. */
-const STATUS_MESSAGE_BYTES_MAX = Math.ceil((4 * 1024 * 1024 * 4) / 3) + 64 * 1024;
+/**
+ * A status report has 4 MiB and travels as base64 (4/3), which Apple's writer breaks into lines of 68 characters and
+ * a line feed and indents (72/68 with three tabs), inside a plist of less than 64 KiB more.
+ */
+const STATUS_MESSAGE_BYTES_MAX = Math.ceil((4 * 1024 * 1024 * 4 * 72) / (3 * 68)) + 64 * 1024;
 
 export interface MdmServices {
   readonly verifier: DeviceVerifier;
