@@ -5,12 +5,14 @@
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { benchWorld, enrollPhones } from './bench/fleet.ts';
+import { benchStorage, type StorageFigures } from './bench/floor.ts';
 import { benchHandshake, type HandshakeFigures } from './bench/handshake.ts';
 import { benchPoll, type PollFigures, type PollRates, proveIdle } from './bench/poll.ts';
 import { withItsWorkerd } from './bench/process.ts';
 import { decimal, type Figure, printTable } from './bench/report.ts';
 import { benchStartup, type StartupFigures } from './bench/startup.ts';
 import { benchVerify, type VerifyFigures } from './bench/verify.ts';
+import { buildWorker } from './local/build.ts';
 import { generateSecrets } from './local/secrets.ts';
 import { startStack } from './local/stack.ts';
 
@@ -27,6 +29,7 @@ interface Figures {
   readonly rsaSignMicros: number;
   readonly poll: PollFigures;
   readonly handshake: HandshakeFigures;
+  readonly storage: StorageFigures | null;
   readonly startup: StartupFigures;
 }
 
@@ -41,6 +44,8 @@ async function measure(): Promise<Figures> {
   const { verify, rsaSignMicros } = await benchVerify((await generateSecrets()).ca);
   say('start-up …');
   const startup = await benchStartup();
+  const { compatibilityDate } = await buildWorker();
+  const storage = await benchStorage(compatibilityDate);
   say('what an idle poll touches …');
   const idle = await proveIdle();
   const started = await withItsWorkerd(() => startStack({ direct: true }));
@@ -59,13 +64,13 @@ async function measure(): Promise<Figures> {
     say('idle polls …');
     const poll = { ...(await benchPoll(running, size)), ...idle };
     const machine = `${cpus()[0]?.model ?? process.arch}, ${availableParallelism()} cores, ${process.platform}`;
-    return { machine, verify, rsaSignMicros, poll, handshake, startup };
+    return { machine, verify, rsaSignMicros, poll, handshake, storage, startup };
   } finally {
     await stack.stop();
   }
 }
 
-function print({ machine, verify, rsaSignMicros, poll, handshake, startup }: Figures): void {
+function print({ machine, verify, rsaSignMicros, poll, handshake, storage, startup }: Figures): void {
   const figures: Figure[] = Object.entries(verify).map(([name, { ours, floor }]) => ({
     name: `Mdm-Signature, ${name}`,
     measured: `${decimal(ours)} µs`,
@@ -80,12 +85,13 @@ function print({ machine, verify, rsaSignMicros, poll, handshake, startup }: Fig
     rate('… with 10,000 answered commands each', poll.withHistory, '≥ 95 % of it', change >= 0.95),
   );
   figures.push({
-    name: 'whole watch handshake, server CPU',
+    name: 'watch handshake, all CPU of workerd',
     measured: handshake.cpuMs === null ? 'not told here' : `${decimal(handshake.cpuMs)} ms`,
     floor: `${decimal(rsaSignMicros / 1000, 2)} ms`,
     ratio: handshake.cpuMs === null ? '' : `${decimal((1000 * handshake.cpuMs) / rsaSignMicros)} ×`,
-    target: '≤ 10 ×',
-    met: handshake.cpuMs === null ? null : 1000 * handshake.cpuMs <= 10 * rsaSignMicros,
+    // Not judged: the target is for the Worker's own code, and this counts the stand-ins for storage as well.
+    target: '≤ 10 ×, see below',
+    met: null,
   });
   figures.push({
     name: 'loading the Worker',
@@ -105,7 +111,7 @@ function print({ machine, verify, rsaSignMicros, poll, handshake, startup }: Fig
   });
   console.log(`\n${machine}\n`);
   printTable(figures);
-  console.log(notes(poll, handshake).join('\n'));
+  console.log(notes(poll, handshake, storage).join('\n'));
 }
 
 function rate(name: string, rates: PollRates, target: string, met: boolean): Figure {
@@ -120,7 +126,7 @@ function rate(name: string, rates: PollRates, target: string, met: boolean): Fig
   };
 }
 
-function notes(poll: PollFigures, handshake: HandshakeFigures): string[] {
+function notes(poll: PollFigures, handshake: HandshakeFigures, storage: StorageFigures | null): string[] {
   return [
     '',
     'Floors: bare subtle.verify over the same bytes; an empty Worker that calls one object;',
@@ -130,6 +136,14 @@ function notes(poll: PollFigures, handshake: HandshakeFigures): string[] {
     `latency ${decimal(poll.fresh.p50Ms)} ms median, ${decimal(poll.fresh.p99Ms)} ms at the 99th percentile.`,
     `With the database emptied of its tables, ${poll.statements} of 300 polls failed, and they changed ` +
       `${poll.rowsWritten} rows.`,
-    `Handshake: ${handshake.count} watches, ${decimal(handshake.requests, 0)} requests each, all of workerd's CPU time.`,
+    `Handshake: ${handshake.count} watches, ${decimal(handshake.requests, 0)} requests and ` +
+      `${decimal(handshake.newObjects)} new objects each; all of workerd's CPU time, which here`,
+    ...(storage === null
+      ? ['includes the stand-in for D1.']
+      : [
+          `includes the stand-in for D1: in an empty Worker a new object with ten tables takes ` +
+            `${decimal(storage.newObjectMs)} ms,`,
+          `one database statement ${decimal(storage.statementMs)} ms.`,
+        ]),
   ];
 }

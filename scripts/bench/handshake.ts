@@ -3,6 +3,7 @@
  * records that follow each. Read from the process's own accounting, so everything that workerd does counts.
  */
 import { SimulatedWatch } from '../../test/simulator/index.ts';
+import { WORKER } from '../local/stack.ts';
 import { adminOf } from './fleet.ts';
 import type { Running } from './poll.ts';
 import { cpuMs } from './process.ts';
@@ -12,6 +13,8 @@ export interface HandshakeFigures {
   /** Milliseconds for one; null where the platform does not tell. */
   readonly cpuMs: number | null;
   readonly requests: number;
+  /** Durable Objects that did not exist before. */
+  readonly newObjects: number;
 }
 
 const SETTLE_MS = 1500;
@@ -42,12 +45,21 @@ export async function benchHandshake(running: Running, count: number): Promise<H
   for (const watch of watches.slice(0, WARM_UP)) await pair(watch);
   await settle();
   requests = 0;
+  const objects = await countObjects(running);
   const before = pid === null ? 0 : cpuMs(pid);
   for (const watch of watches.slice(WARM_UP)) await pair(watch);
   await settle();
   const spent = pid === null ? null : (cpuMs(pid) - before) / count;
   // The phone's GetToken goes through its own world and is not in the count.
-  return { count, cpuMs: spent, requests: requests / count + 1 };
+  const newObjects = ((await countObjects(running)) - objects) / count;
+  return { count, cpuMs: spent, requests: requests / count + 1, newObjects };
+}
+
+async function countObjects({ stack }: Running): Promise<number> {
+  const lists = ['DEVICE', 'PAIRING', 'ISSUANCE'].map((name) =>
+    stack.miniflare.listDurableObjectIds(name, WORKER),
+  );
+  return (await Promise.all(lists)).reduce((sum, ids) => sum + ids.length, 0);
 }
 
 function settle(): Promise<void> {

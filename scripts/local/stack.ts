@@ -25,6 +25,8 @@ export interface StackOptions {
   readonly direct?: boolean;
   /** Allow looking into objects' storage, at some cost to them. */
   readonly inspect?: boolean;
+  /** Open a port for V8's inspector, for a profile of the Worker alone. */
+  readonly profile?: boolean;
 }
 
 export interface Stack {
@@ -103,6 +105,7 @@ function miniflareOptions(
     ...(options.direct ? {} : { port }),
     cf: false,
     logRequests: false,
+    ...(options.profile ? { inspectorPort: 0, inspectorHost: '127.0.0.1' } : {}),
     unsafeInspectDurableObjects: options.inspect ?? false,
     telemetry: { enabled: false },
     log: new Log(LogLevel.NONE),
@@ -122,6 +125,7 @@ function miniflareOptions(
         durableObjects: Object.fromEntries(
           Object.entries(build.objects).map(([name, className]) => [name, { className, useSQLite: true }]),
         ),
+        unsafeInspectorProxy: options.profile ?? false,
         ...(options.direct ? { unsafeDirectSockets: [{ host: '127.0.0.1', port }] } : {}),
       },
     ],
