@@ -179,10 +179,15 @@ export async function pairedWatch(
   return watch;
 }
 
-/** The newest pairing of a watch, as an administrator sees it. */
-export async function pairingOf(watch: { readonly udid: string }): Promise<Json & { timeline: Json[] }> {
-  const { items } = await admin('GET', `pairings?watch=${watch.udid}`);
-  const [newest] = items as (Json & { timeline: Json[] })[];
+export type Listed = Json & { readonly timeline: Json[] };
+
+/** The pairings of a watch as an administrator sees them, newest first. */
+export async function pairingsOf(watch: { readonly udid: string }): Promise<Listed[]> {
+  return (await admin('GET', `pairings?watch=${watch.udid}`))['items'] as Listed[];
+}
+
+export async function pairingOf(watch: { readonly udid: string }): Promise<Listed> {
+  const [newest] = await pairingsOf(watch);
   if (newest === undefined) throw new Error('this watch has no pairing');
   return newest;
 }

@@ -170,15 +170,19 @@ export function writeProgress(sql: SqlStorage, p: Progress): void {
 /** A newer message of the same kind and key takes a new place in the line; the older one is dropped. */
 export function writeMessage(sql: SqlStorage, message: DeviceMessage): void {
   const { raw, ...body } = message.kind === 'result' ? message : { ...message, raw: null };
-  const key =
-    'commandUuid' in message ? message.commandUuid : 'step' in message ? message.step : message.kind;
   sql.exec(
     'INSERT OR REPLACE INTO outbox (kind, key, body, raw) VALUES (?, ?, ?, ?)',
     message.kind,
-    key,
+    keyOf(message),
     JSON.stringify(body),
     raw,
   );
+}
+
+/** What a newer message replaces: of the same command, of the same step of the same pairing, or of its kind. */
+function keyOf(message: DeviceMessage): string {
+  if ('commandUuid' in message) return message.commandUuid;
+  return message.kind === 'pairing' ? `${message.pairingId} ${message.step}` : message.kind;
 }
 
 export function readMessages(

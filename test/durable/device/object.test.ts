@@ -7,7 +7,6 @@ import { env } from 'cloudflare:workers';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { DeclarationStatus, ManifestEntry } from '../../../src/domain/declaration/manifest.ts';
 import { durablePairings } from '../../../src/durable/pairing/pairings.ts';
-import { randomUuid } from '../../../src/pki/random.ts';
 import { utf8 } from '../../../src/std/bytes.ts';
 import { addMs, MINUTE_MS } from '../../../src/std/time.ts';
 import {
@@ -449,18 +448,8 @@ describe('the outbox', () => {
   });
 
   it('tells a watch’s pairing each step once, also from an object that was evicted', async () => {
-    const pairings = durablePairings(env.PAIRING);
     const device = await newDevice();
-    const { udid: watch } = device;
-    const request = watchRequest(watch, { fresh: { securityToken: randomUuid(), pairingId: randomUuid() } });
-    const { securityToken, pairingId } = value(await pairings.challenge(request, START));
-    value(await pairings.claim({ watchUdid: watch, phoneUdid: PHONE, securityToken, fault: null }, START));
-    const token = {
-      ok: true,
-      value: { phoneUdid: PHONE, securityToken, tokenId: 'x', foreignIssuer: null },
-    } as const;
-    await pairings.redeem({ request, token, phone: null }, START);
-    const digest = await issue(device, { pairingId, atMs: addMs(START, 1) });
+    const digest = await issue(device, { pairingId: await redeemedPairing(device), atMs: addMs(START, 1) });
     const outage = breakD1('batch');
     value(await authenticate(device, digest));
     value(await device.object.updateTokens(digest, tokens(), START));
@@ -469,13 +458,36 @@ describe('the outbox', () => {
     await device.object.flush();
     value(await device.object.updateTokens(digest, tokens(), START));
     await device.object.flush();
-    const [pairing] = await pairings.history(watch);
-    expect(steps(pairing?.timeline ?? [])).toEqual([
-      'challenged',
-      'claimed',
-      'redeemed',
-      'authenticated',
-      'enrolled',
-    ]);
+    expect(await timelines(device)).toEqual([STEPS]);
   });
+
+  it('tells two pairings of one watch their steps, though the second came before the first was told', async () => {
+    const device = await newDevice();
+    const outage = breakD1('batch');
+    for (const atMs of [addMs(START, 1), addMs(START, 2)]) {
+      const digest = await issue(device, { pairingId: await redeemedPairing(device), atMs });
+      value(await authenticate(device, digest));
+      value(await device.object.updateTokens(digest, tokens(), START));
+    }
+    outage.mockRestore();
+    await device.object.flush();
+    expect(await timelines(device)).toEqual([STEPS, STEPS]);
+  });
+
+  const STEPS = ['challenged', 'claimed', 'redeemed', 'authenticated', 'enrolled'];
+  const pairings = durablePairings(env.PAIRING);
+  const timelines = async ({ udid }: TestDevice) =>
+    (await pairings.history(udid)).map((pairing) => steps(pairing.timeline));
+
+  async function redeemedPairing({ udid: watchUdid }: TestDevice): Promise<string> {
+    const request = watchRequest(watchUdid);
+    const { securityToken, pairingId } = value(await pairings.challenge(request, START));
+    value(await pairings.claim({ watchUdid, phoneUdid: PHONE, securityToken, fault: null }, START));
+    const presented = { phoneUdid: PHONE, securityToken, tokenId: 'x', foreignIssuer: null };
+    await pairings.redeem(
+      { request: watchRequest(watchUdid), token: { ok: true, value: presented }, phone: null },
+      START,
+    );
+    return pairingId;
+  }
 });
