@@ -5,9 +5,19 @@ import type { Enrollment, ExpectedIdentity } from '../../domain/enrollment/state
 import type { CommandUuid, Platform, SerialNumber } from '../../domain/ids.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import type { EpochMs } from '../../std/time.ts';
-import type { Progress } from './store.ts';
 
 type Row = Record<string, SqlStorageValue>;
+
+export interface Progress {
+  readonly workTold: number;
+  readonly workCleared: number;
+  readonly lastSeenMs: EpochMs;
+  readonly revision: number;
+  readonly declarationsToken: string | null;
+  readonly manifestAtMs: EpochMs | null;
+  readonly capabilities: string | null;
+  readonly outboxFailures: number;
+}
 
 function first(sql: SqlStorage, query: string): Row | null {
   return (sql.exec(query).toArray()[0] as Row | undefined) ?? null;

@@ -8,23 +8,13 @@ import type { Enrollment, ExpectedIdentity } from '../../domain/enrollment/state
 import { EXPECTED_IDENTITIES_MAX } from '../../domain/enrollment/state.ts';
 import type { CommandUuid } from '../../domain/ids.ts';
 import type { EpochMs } from '../../std/time.ts';
+import type { Progress } from './rows.ts';
 import * as rows from './rows.ts';
 
 /** Rows drained by one alarm: with results of up to 1 MiB each, 16 stay far under an isolate's 128 MiB. */
 export const OUTBOX_BATCH = 16;
 /** Done commands are remembered this long after D1 was told, against a stale read or a repeated result. */
 export const SETTLED_KEPT_MS = 24 * 60 * 60 * 1000;
-
-export interface Progress {
-  readonly workTold: number;
-  readonly workCleared: number;
-  readonly lastSeenMs: EpochMs;
-  readonly revision: number;
-  readonly declarationsToken: string | null;
-  readonly manifestAtMs: EpochMs | null;
-  readonly capabilities: string | null;
-  readonly outboxFailures: number;
-}
 
 export class DeviceStore {
   readonly #sql: SqlStorage;
