@@ -18,8 +18,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 export const projectRoot = join(import.meta.dirname, '../..');
-/** All that local runs leave behind is in this one ignored folder. */
-export const localFolder = join(projectRoot, '.escapement');
+/** All that local runs leave behind is in this one ignored folder. Tests of these scripts name another. */
+export const localFolder = process.env['ESCAPEMENT_FOLDER'] ?? join(projectRoot, '.escapement');
 
 export interface Migration {
   readonly name: string;
