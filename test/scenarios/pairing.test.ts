@@ -206,7 +206,7 @@ describe('of all the requests of a pairing, each in turn:', () => {
       expect(outcome, `request ${nth}`).toMatchObject(DONE);
       await order(watch, 'SecurityInfo');
       expect((await watch.connect()).commands, `request ${nth}`).toMatchObject([{ status: 'Acknowledged' }]);
-      await settle();
+      await settle(watch);
       const ends = (await pairingsOf(watch)).map((pairing) => steps(pairing).at(-1));
       expect(
         ends.filter((step) => step === 'enrolled'),

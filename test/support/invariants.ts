@@ -5,7 +5,6 @@
 import { listDurableObjectIds, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { expect } from 'vitest';
-import type { DeviceObject } from '../../src/index.ts';
 import { logged, ordered, profiles, secrets } from './front-door.ts';
 
 type Row = Record<string, unknown>;
@@ -44,17 +43,19 @@ async function readAll(namespace: DurableObjectNamespace): Promise<Map<string, T
   return all;
 }
 
-/** Lets every object tell what it has to tell. */
-export async function settle(): Promise<void> {
+/** Lets every object tell what it has to tell, or the objects of one device. */
+export async function settle(only?: { readonly udid: string }): Promise<void> {
+  const of = async <T extends Rpc.DurableObjectBranded>(namespace: DurableObjectNamespace<T>) => {
+    if (only !== undefined) return [namespace.getByName(only.udid)];
+    return (await listDurableObjectIds(namespace)).map((id) => namespace.get(id));
+  };
   for (let round = 0; round < 5; round++) {
     let left = 0;
-    for (const id of await listDurableObjectIds(env.DEVICE)) {
-      const stub = env.DEVICE.get(id) as DurableObjectStub<DeviceObject>;
+    for (const stub of await of(env.DEVICE)) {
       await stub.flush();
       left += await count(stub, 'outbox');
     }
-    for (const id of await listDurableObjectIds(env.PAIRING)) {
-      const stub = env.PAIRING.get(id);
+    for (const stub of await of(env.PAIRING)) {
       await runInDurableObject(stub, (object) => object.alarm());
       left += await count(stub, 'outbox');
     }
