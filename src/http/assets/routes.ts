@@ -37,5 +37,10 @@ export function assetsApp(services: AssetServices): Hono<AppEnv> {
     const headers = { 'Content-Type': asset.contentType, 'Content-Length': String(asset.data.length) };
     return new Response(asset.data, { headers });
   });
+
+  app.all(
+    '/ddm/assets/:identifier',
+    () => new Response(null, { status: 405, headers: { Allow: 'GET, HEAD' } }),
+  );
   return app;
 }
