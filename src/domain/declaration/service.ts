@@ -81,10 +81,12 @@ export class WatchEnrollments implements WatchEnrollmentApi, PhoneDirectory {
 
   /** Asked at every GetToken and at every redemption; the phone's object and the assignment itself answer. */
   async hosting(phone: Udid): Promise<{ readonly kind: PhoneStanding }> {
-    const known = await this.#phone(phone);
-    if (!known.ok || known.value.state !== 'enrolled') return { kind: 'not-enrolled' };
-    if ((await this.#options.store.assignment(phone)) === null) return { kind: 'not-assigned' };
-    return { kind: known.value.supervised === false ? 'unsupervised' : 'hosting' };
+    const { store, devices } = this.#options;
+    // Only a known phone is ever assigned, so no object is made for a guess here either.
+    const [assignment, device] = await Promise.all([store.assignment(phone), devices.of(phone).describe()]);
+    if (device?.platform !== 'iOS' || device.state !== 'enrolled') return { kind: 'not-enrolled' };
+    if (assignment === null) return { kind: 'not-assigned' };
+    return { kind: device.supervised === false ? 'unsupervised' : 'hosting' };
   }
 
   async #phone(udid: Udid): Promise<Outcome<DeviceDescription, AssignRefusal>> {

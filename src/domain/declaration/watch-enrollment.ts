@@ -69,7 +69,7 @@ export async function compileWatchEnrollment(
   return { declarations, assets, anchors: digests };
 }
 
-/** 52 characters, within Apple's 64. Half a SHA-256 names a certificate well enough; the token has the whole. */
+/** 54 characters, within Apple's 64. Half a SHA-256 names a certificate well enough; the token has the whole. */
 export function anchorIdentifier(digestHex: string): string {
   return `com.escapement.anchor.${digestHex.slice(0, 32)}`;
 }

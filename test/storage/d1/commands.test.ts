@@ -1,0 +1,206 @@
+/** The queue and its history in D1, as the port promises them; what the object's outbox writes included. */
+import { env } from 'cloudflare:workers';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { CommandSummary, Page } from '../../../src/domain/admin/services.ts';
+import type { QueuedCommand } from '../../../src/domain/command/ports.ts';
+import type { DeviceMessage } from '../../../src/domain/enrollment/outbox.ts';
+import type { CommandUuid } from '../../../src/domain/ids.ts';
+import { readUtf8, utf8 } from '../../../src/std/bytes.ts';
+import { Unavailable } from '../../../src/std/outcome.ts';
+import { epochMs } from '../../../src/std/time.ts';
+import { D1Commands } from '../../../src/storage/d1/commands.ts';
+import { Database } from '../../../src/storage/d1/database.ts';
+import { recordDeviceMessages } from '../../../src/storage/d1/device-outbox.ts';
+import { refusal, udid, value } from '../../support/pairing.ts';
+
+const database = new Database(env.DB);
+const commands = new D1Commands(database);
+const [DEVICE, OTHER] = [udid('DEVICE-0001'), udid('DEVICE-0002')];
+const uuid = (text: string) => text as CommandUuid;
+const at = epochMs;
+
+beforeEach(async () => {
+  await env.DB.exec('DELETE FROM commands');
+  await env.DB.exec('DELETE FROM command_history');
+});
+
+function queued(commandUuid: string, over: Partial<QueuedCommand> = {}): QueuedCommand {
+  const own = {
+    udid: DEVICE,
+    enrollmentId: 'E1',
+    requestType: 'DeviceInformation',
+    body: `<${commandUuid}/>`,
+  };
+  return {
+    commandUuid: uuid(commandUuid),
+    ...own,
+    priority: 'normal',
+    createdAtMs: at(1000),
+    expiresAtMs: null,
+    ...over,
+  };
+}
+
+const tell = (...messages: DeviceMessage[]) => recordDeviceMessages(database, messages);
+const result = (
+  commandUuid: string,
+  state: 'acknowledged' | 'error' = 'acknowledged',
+  text = '<plist/>',
+): DeviceMessage => {
+  const status = state === 'error' ? 'Error' : 'Acknowledged';
+  return { kind: 'result', commandUuid, state, status, answeredAtMs: at(2000), raw: utf8(text) };
+};
+const next = async (limit = 10, nowMs = at(1500), enrollmentId = 'E1') =>
+  (await commands.next(DEVICE, enrollmentId, nowMs, limit)).map((one) => one.commandUuid);
+const state = async (commandUuid: string) => (await commands.find(DEVICE, uuid(commandUuid)))?.state;
+
+describe('the queue', () => {
+  it('takes a command once, also after it was answered', async () => {
+    expect(await commands.insert(queued('A'))).toBe(true);
+    expect(await commands.insert(queued('A', { udid: OTHER }))).toBe(false);
+    await tell(result('A'));
+    expect(await commands.insert(queued('A'))).toBe(false);
+    expect(await commands.stored(uuid('A'))).toEqual({ udid: DEVICE, body: '<A/>' });
+    expect(await commands.stored(uuid('B'))).toBeNull();
+  });
+
+  it('takes a command once of many at the same time', async () => {
+    const taken = await Promise.all(Array.from({ length: 20 }, () => commands.insert(queued('A'))));
+    expect(taken.filter(Boolean)).toHaveLength(1);
+  });
+
+  it('shows urgent ones first, then the order of arrival, for this enrollment and unexpired', async () => {
+    await commands.insert(queued('A'));
+    await commands.insert(queued('expired', { expiresAtMs: at(1500) }));
+    await commands.insert(queued('old', { enrollmentId: 'E0' }));
+    await commands.insert(queued('other', { udid: OTHER }));
+    await commands.insert(queued('B', { createdAtMs: at(1), expiresAtMs: at(1501) }));
+    await commands.insert(queued('C', { priority: 'urgent' }));
+    expect(await next()).toEqual(['C', 'A', 'B']);
+    expect(await next(2)).toEqual(['C', 'A']);
+    expect(await commands.countPending(DEVICE)).toBe(5);
+    expect(await commands.pendingOfType(DEVICE, 'DeviceInformation')).toHaveLength(5);
+    expect(await commands.pendingOfType(DEVICE, 'DeviceLock')).toEqual([]);
+  });
+
+  it('finds old commands that no object was told of', async () => {
+    for (const one of ['A', 'B', 'C'])
+      await commands.insert(queued(one, { createdAtMs: at(one.charCodeAt(0)) }));
+    await commands.noted(uuid('A'), at(100));
+    expect((await commands.unnoted(at(67), 10)).map((one) => one.commandUuid)).toEqual(['B']);
+    expect(await commands.unnoted(at(100), 1)).toHaveLength(1);
+  });
+
+  it('expires what no device holds', async () => {
+    for (const one of ['A', 'B', 'C']) await commands.insert(queued(one, { expiresAtMs: at(1500) }));
+    await commands.insert(queued('D', { expiresAtMs: at(1501) }));
+    await tell(
+      { kind: 'progress', commandUuid: 'B', state: 'delivered' },
+      { kind: 'progress', commandUuid: 'C', state: 'not-now' },
+    );
+    expect(await commands.expire(at(1500))).toBe(2);
+    expect(await Promise.all(['A', 'B', 'C', 'D'].map(state))).toEqual([
+      'expired',
+      'delivered',
+      'expired',
+      'pending',
+    ]);
+  });
+});
+
+describe('what the object tells', () => {
+  it('moves an answered command into history with its result, once', async () => {
+    await commands.insert(queued('A'));
+    await tell({ kind: 'progress', commandUuid: 'A', state: 'delivered' });
+    expect(await state('A')).toBe('delivered');
+    await tell(result('A', 'error', '<plist>ü</plist>'));
+    const record = await commands.find(DEVICE, uuid('A'));
+    expect(record).toMatchObject({ state: 'error', status: 'Error', createdAtMs: 1000, answeredAtMs: 2000 });
+    expect(readUtf8(record?.result ?? new Uint8Array())).toBe('<plist>ü</plist>');
+    await tell(result('A', 'acknowledged'), { kind: 'progress', commandUuid: 'A', state: 'delivered' });
+    expect(await commands.find(DEVICE, uuid('A'))).toEqual(record);
+    expect(await next()).toEqual([]);
+  });
+
+  it('outranks a clock that had expired the command meanwhile', async () => {
+    await commands.insert(queued('A', { expiresAtMs: at(1500) }));
+    await commands.expire(at(1500));
+    await tell(result('A'));
+    expect(await state('A')).toBe('acknowledged');
+  });
+
+  it('cancels, and a cancellation does not undo an answer', async () => {
+    await commands.insert(queued('A'));
+    await tell({ kind: 'cancel', commandUuid: 'A', atMs: at(1) });
+    expect(await state('A')).toBe('canceled');
+    await commands.insert(queued('B'));
+    await tell(result('B'), { kind: 'cancel', commandUuid: 'B', atMs: at(1) });
+    expect(await state('B')).toBe('acknowledged');
+  });
+
+  it('closes what was meant for another enrollment', async () => {
+    await commands.insert(queued('old', { enrollmentId: 'E0' }));
+    await commands.insert(queued('A'));
+    await commands.insert(queued('other', { udid: OTHER, enrollmentId: 'E9' }));
+    await tell({ kind: 'reset', udid: DEVICE, enrollmentId: 'E1', atMs: at(1) });
+    expect(await Promise.all(['old', 'A'].map(state))).toEqual(['canceled', 'pending']);
+    await tell({ kind: 'reset', udid: DEVICE, enrollmentId: null, atMs: at(1) });
+    expect(await state('A')).toBe('canceled');
+    expect(await commands.countPending(OTHER)).toBe(1);
+  });
+
+  it('is one transaction', async () => {
+    await commands.insert(queued('A'));
+    const broken = { ...result('A'), state: 'no such state' } as unknown as DeviceMessage;
+    await expect(async () =>
+      tell({ kind: 'progress', commandUuid: 'A', state: 'delivered' }, broken),
+    ).rejects.toThrow(Unavailable);
+    expect(await state('A')).toBe('pending');
+  });
+});
+
+describe('the list', () => {
+  it('has the queue and the history, newest first, in pages, and is the device’s own', async () => {
+    for (let i = 0; i < 7; i++)
+      await commands.insert(queued(`C${i}`, { createdAtMs: at(1000 + Math.floor(i / 2)) }));
+    await commands.insert(queued('other', { udid: OTHER }));
+    await tell(result('C1'), result('C4'));
+    const seen: string[] = [];
+    let cursor: string | null = null;
+    do {
+      const page: Page<CommandSummary> = value(await commands.list(DEVICE, { cursor, limit: 3 }));
+      seen.push(...page.items.map((one) => one.commandUuid));
+      cursor = page.cursor;
+    } while (cursor !== null);
+    expect(seen).toEqual(['C6', 'C5', 'C4', 'C3', 'C2', 'C1', 'C0']);
+    expect(await commands.find(OTHER, uuid('C1'))).toBeNull();
+  });
+
+  it('has no page for a cursor that it did not give', async () => {
+    expect(refusal(await commands.list(DEVICE, { cursor: 'x', limit: 3 })).kind).toBe('malformed-cursor');
+  });
+
+  it('has an end also when the last page is full', async () => {
+    for (const one of ['A', 'B']) await commands.insert(queued(one));
+    expect(value(await commands.list(DEVICE, { cursor: null, limit: 2 })).cursor).toBeNull();
+  });
+});
+
+it('a poll looks at no more rows however long the history is', async () => {
+  await env.DB.batch(
+    Array.from({ length: 500 }, (_, i) =>
+      env.DB.prepare(
+        "INSERT INTO command_history VALUES (?, ?, 'X', 'b', 'acknowledged', 'Acknowledged', NULL, ?, NULL, ?)",
+      ).bind(`old-${i}`, DEVICE, i, i),
+    ),
+  );
+  await commands.insert(queued('A'));
+  const plan = await env.DB.prepare(
+    `EXPLAIN QUERY PLAN SELECT command_uuid FROM commands WHERE udid = 'x' AND enrollment_id = 'y'
+     AND (expires_at_ms IS NULL OR expires_at_ms > 1) ORDER BY priority, rowid LIMIT 8`,
+  ).all<{ detail: string }>();
+  expect(plan.results.map((row) => row.detail)).toEqual([
+    'SEARCH commands USING INDEX commands_by_device (udid=?)',
+  ]);
+  expect(await next()).toEqual(['A']);
+});
