@@ -79,10 +79,12 @@ export class WatchEnrollments implements WatchEnrollmentApi, PhoneDirectory {
     return ok(describe(phone, known.value, assignment, pairings));
   }
 
-  /** Asked at every GetToken and at every redemption; the phone's object and the assignment itself answer. */
+  /**
+   * Asked at every GetToken and at every redemption; the phone's object and the assignment itself answer. The UDID
+   * is one that a certificate or a token of ours vouches for, so no object is made for a guess here either.
+   */
   async hosting(phone: Udid): Promise<{ readonly kind: PhoneStanding }> {
     const { store, devices } = this.#options;
-    // Only a known phone is ever assigned, so no object is made for a guess here either.
     const [assignment, device] = await Promise.all([store.assignment(phone), devices.of(phone).describe()]);
     if (device?.platform !== 'iOS' || device.state !== 'enrolled') return { kind: 'not-enrolled' };
     if (assignment === null) return { kind: 'not-assigned' };

@@ -41,11 +41,14 @@ import {
 import type { PresentedToken } from '../../domain/pairing/token.ts';
 import type { Log } from '../../log.ts';
 import { Fault, type Outcome, ok, refuse } from '../../std/outcome.ts';
-import { addMs, type EpochMs, epochMs } from '../../std/time.ts';
+import { addMs, type EpochMs, epochMs, SECOND_MS } from '../../std/time.ts';
 import { isMigrated, migrate } from '../migrate.ts';
 import { PairingOutbox } from './outbox.ts';
 import init from './schema/0001_init.sql';
 import { PairingTables } from './store.ts';
+
+/** A handshake has six steps within seconds: told together they are one write to D1 and not six. */
+const GATHER_MS = SECOND_MS;
 
 export interface PairingObjectPorts {
   readonly archive: PairingArchive;
@@ -56,6 +59,8 @@ export class PairingObject extends DurableObject<Env> {
   readonly #ports: PairingObjectPorts;
   readonly #store: PairingTables;
   readonly #outbox: PairingOutbox;
+  /** When what changed is told to D1; lost by an eviction, which the alarm survives. */
+  #tellAtMs: number | null = null;
 
   constructor(ctx: DurableObjectState, env: Env, ports: PairingObjectPorts) {
     super(ctx, env);
@@ -129,6 +134,7 @@ export class PairingObject extends DurableObject<Env> {
   /** Ends what is over and tells D1. Running twice finds nothing left to do. */
   override async alarm(): Promise<void> {
     if (!isMigrated(this.ctx.storage)) return;
+    this.#tellAtMs = null;
     const nowMs = epochMs(Date.now());
     this.ctx.storage.transactionSync(() => this.#settle(nowMs));
     await this.#drain(nowMs);
@@ -276,7 +282,11 @@ export class PairingObject extends DurableObject<Env> {
 
   /** One slot: the earliest of telling D1, a challenge's end, a stranded pairing's end. */
   #armAlarm(nowMs: EpochMs): void {
-    const times = [this.#outbox.dueMs(), this.#store.nextDeadlineMs()].filter((at) => at !== null);
+    const dueMs = this.#outbox.dueMs();
+    if (dueMs === 0) this.#tellAtMs ??= nowMs + GATHER_MS;
+    const times = [dueMs === 0 ? this.#tellAtMs : dueMs, this.#store.nextDeadlineMs()].filter(
+      (at) => at !== null,
+    );
     if (times.length > 0) void this.ctx.storage.setAlarm(Math.max(nowMs, Math.min(...times)));
   }
 }
