@@ -35,12 +35,9 @@ export function readObject(stub: DurableObjectStub): Promise<{ name: string; tab
 }
 
 async function readAll(namespace: DurableObjectNamespace): Promise<Map<string, Tables>> {
-  const all = new Map<string, Tables>();
-  for (const id of await listDurableObjectIds(namespace)) {
-    const { name, tables } = await readObject(namespace.get(id));
-    all.set(name, tables);
-  }
-  return all;
+  const ids = await listDurableObjectIds(namespace);
+  const objects = await Promise.all(ids.map((id) => readObject(namespace.get(id))));
+  return new Map(objects.map(({ name, tables }) => [name, tables]));
 }
 
 /** Lets every object tell what it has to tell, or the objects of one device. */
@@ -50,16 +47,11 @@ export async function settle(only?: { readonly udid: string }): Promise<void> {
     return (await listDurableObjectIds(namespace)).map((id) => namespace.get(id));
   };
   for (let round = 0; round < 5; round++) {
-    let left = 0;
-    for (const stub of await of(env.DEVICE)) {
-      await stub.flush();
-      left += await count(stub, 'outbox');
-    }
-    for (const stub of await of(env.PAIRING)) {
-      await runInDurableObject(stub, (object) => object.alarm());
-      left += await count(stub, 'outbox');
-    }
-    if (left === 0) return;
+    const [devices, pairings] = [await of(env.DEVICE), await of(env.PAIRING)];
+    await Promise.all(devices.map((stub) => stub.flush()));
+    await Promise.all(pairings.map((stub) => runInDurableObject(stub, (object) => object.alarm())));
+    const left = await Promise.all([...devices, ...pairings].map((stub) => count(stub, 'outbox')));
+    if (left.every((rows) => rows === 0)) return;
   }
   throw new Error('an outbox never drained');
 }
