@@ -6,6 +6,7 @@ import { Hono } from 'hono';
 import type { AdminServices } from '../../domain/admin/services.ts';
 import { EscapementError, Unavailable } from '../../std/outcome.ts';
 import { authenticate } from './authenticate.ts';
+import { catalog } from './catalog.ts';
 import { commands } from './commands.ts';
 import { devices } from './devices.ts';
 import { enrollmentLinks } from './enrollment-links.ts';
@@ -32,6 +33,7 @@ export function adminApp(services: AdminServices): Hono<AdminEnv> {
   app.route('/watch-enrollment', watchEnrollment(services));
   app.route('/pairings', pairings(services));
   app.route('/expected-devices', expectedDevices(services));
+  app.route('/catalog', catalog());
   app.all('*', unmatched(app.routes));
 
   app.onError((error, c) => {
