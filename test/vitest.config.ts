@@ -25,6 +25,7 @@ export default defineConfig(async () => {
                 cf: false,
                 bindings: {
                   ...bindings,
+                  ENVIRONMENT: 'local',
                   TEST_MIGRATIONS: await readD1Migrations('src/storage/d1/migrations'),
                   TEST_DEVICE_CA: { ...secrets.deviceCa },
                   TEST_ATTESTATION_CA: { ...secrets.attestationCa },

@@ -119,7 +119,14 @@ function miniflareOptions(
         modules: modules(build.directory),
         compatibilityDate: build.compatibilityDate,
         compatibilityFlags: [...build.compatibilityFlags],
-        bindings: { ...build.vars, PUBLIC_URL: options.url, ...options.vars, ...workerSecrets(secrets) },
+        bindings: {
+          ...build.vars,
+          // Simulated trust anchors are for this machine alone; what is deployed says `production`.
+          ENVIRONMENT: 'local',
+          PUBLIC_URL: options.url,
+          ...options.vars,
+          ...workerSecrets(secrets),
+        },
         d1Databases: { ...build.databases },
         kvNamespaces: { ...build.namespaces },
         durableObjects: Object.fromEntries(

@@ -37,6 +37,8 @@ export function createApp(services: Services): Hono<AppEnv> {
     c.set('requestId', requestId);
     c.set('log', consoleLog({ requestId }));
     await next();
+    // What a device is told is for it alone, and for now.
+    if (!c.res.headers.has('Cache-Control')) c.res.headers.set('Cache-Control', 'no-store');
   });
   app.get('/healthz', (c) => c.json({ status: 'ok', ...services.health }));
   app.get('/.well-known/escapement/jwks.json', (c) =>

@@ -65,7 +65,9 @@ export class CommandQueue implements CommandService {
     const device = await this.#describe(udid);
     if (device === null) return refuse({ kind: 'unknown-device', udid });
     if (device.state === 'checked-out') return refuse({ kind: 'device-not-enrolled', state: device.state });
-    if ((await this.#store.countPending(udid)) >= PENDING_MAX) {
+    // Of this one the server keeps a single command waiting, and a full queue must not hide a change of the set.
+    const counts = command.requestType !== 'DeclarativeManagement';
+    if (counts && (await this.#store.countPending(udid)) >= PENDING_MAX) {
       return refuse({ kind: 'queue-full', pendingMax: PENDING_MAX });
     }
     const { requestType, priority, expiresAtMs } = command;
@@ -161,6 +163,12 @@ export class CommandQueue implements CommandService {
       { candidates, complete, workTold, lastStatus: status },
       nowMs,
     );
+  }
+
+  /** A signed report that could not be read: true when the command that it belongs to was given up. */
+  async giveUpUnreadable(device: VerifiedDevice, nowMs: EpochMs): Promise<boolean> {
+    const settled = await this.#devices.of(device.udid).settleUnreadable(device.certificateDigest, nowMs);
+    return settled.ok && settled.value;
   }
 
   /** Takes back what waits of this type and was not delivered, so that its successor is the only one. */

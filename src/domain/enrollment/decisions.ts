@@ -52,9 +52,9 @@ export function decideCaller(
 }
 
 /**
- * Authenticate. Only a certificate that was issued for this device and has not been used may start an
- * enrollment; the pinned one repeats itself (a lost reply) and changes nothing, so that a replayed message
- * cannot wipe a live enrollment's tokens.
+ * Authenticate. Only a certificate that was issued for this device, is no renewal, and is newer than the one that
+ * began the last enrollment may start one. The pinned certificate repeats itself (a lost reply) and changes
+ * nothing, so that neither a replayed message nor a repeated SCEP request can bring an old enrollment back.
  */
 export function decideAuthenticate(
   enrollment: Enrollment | null,
@@ -65,9 +65,10 @@ export function decideAuthenticate(
 ): Outcome<EnrollmentChange | null, DeviceRefusal> {
   if (enrollment !== null && enrollment.state !== 'checked-out' && enrollment.pin === digest) return ok(null);
   const identity = expected.find((candidate) => candidate.digest === digest);
-  if (identity === undefined) return refuse({ kind: 'identity-unknown' });
+  if (identity === undefined || !mayBegin(enrollment, identity)) return refuse({ kind: 'identity-unknown' });
   // The credential was for one UDID and one serial number; the certificate's subject binds the first.
   if (facts.serial !== null && facts.serial !== identity.serial) return refuse({ kind: 'serial-mismatch' });
+  if (enrollment !== null && !mayReplace(enrollment, identity)) return refuse({ kind: 'enrollment-live' });
   const fresh: Enrollment = {
     enrollmentId: digest,
     state: 'authenticated',
@@ -85,10 +86,29 @@ export function decideAuthenticate(
     osVersion: facts.osVersion,
     buildVersion: facts.buildVersion,
     supervised: null,
+    identityIssuedAtMs: identity.issuedAtMs,
     startedAtMs: nowMs,
     enrolledAtMs: null,
   };
   return ok({ enrollment: fresh, reset: true, pairingStep: 'authenticated' });
+}
+
+/** Whether this certificate is one that an enrollment may begin with, now or ever again. */
+export function mayBegin(enrollment: Enrollment | null, identity: ExpectedIdentity): boolean {
+  if (identity.renewalOf !== null) return false;
+  return enrollment === null || identity.issuedAtMs > enrollment.identityIssuedAtMs;
+}
+
+/**
+ * MachineInfo names its UDID and nobody proves it (handbook 19.11). So a UDID never changes its platform while it is
+ * enrolled, and a listed serial number neither takes over a live enrollment that is newer than the listing nor a
+ * UDID that was another serial number's.
+ */
+function mayReplace(enrollment: Enrollment, identity: ExpectedIdentity): boolean {
+  const live = enrollment.state !== 'checked-out';
+  if (live && identity.platform !== enrollment.platform) return false;
+  if (identity.permittedAtMs === null) return true;
+  return identity.serial === enrollment.serial && !(live && identity.permittedAtMs <= enrollment.startedAtMs);
 }
 
 export function decideTokenUpdate(

@@ -78,7 +78,8 @@ type Answer<T> = Promise<Outcome<T, DeviceRefusal>>;
 export interface Device {
   /** Idempotent by digest. */
   expectIdentity(identity: ExpectedIdentity): Promise<void>;
-  isCurrent(digest: string): Promise<boolean>;
+  /** A renewal that asks becomes the pinned certificate. */
+  isCurrent(digest: string, nowMs: EpochMs): Promise<boolean>;
   authenticate(digest: string, facts: AuthenticateFacts, nowMs: EpochMs): Answer<null>;
   updateTokens(digest: string, facts: TokenUpdateFacts, nowMs: EpochMs): Answer<null>;
   checkOut(digest: string, nowMs: EpochMs): Answer<null>;
@@ -86,6 +87,8 @@ export interface Device {
   report(digest: string, report: DeviceReport, nowMs: EpochMs): Answer<ConnectStep>;
   /** Null ends the session; otherwise the chosen command is outstanding when this returns. */
   offer(digest: string, offer: Offer, nowMs: EpochMs): Answer<Bytes | null>;
+  /** Counts a signed report that could not be read; true when the outstanding command was given up for it. */
+  settleUnreadable(digest: string, nowMs: EpochMs): Answer<boolean>;
   /** Commands of an enrollment that is not the live one are canceled. */
   tellWork(enrollmentId: string, nowMs: EpochMs): Promise<void>;
   /** False when the device has the command or answered it; otherwise it will never be delivered, said once or twice. */

@@ -43,16 +43,17 @@ export type DeviceMessage =
       readonly state: 'acknowledged' | 'error';
       readonly status: string;
       readonly answeredAtMs: EpochMs;
-      readonly raw: Bytes;
+      /** Null when it could not be read. */
+      readonly raw: Bytes | null;
     }
   /** A command went out, or was put off. Says nothing that `result` does not outrank. */
   | { readonly kind: 'progress'; readonly commandUuid: string; readonly state: 'delivered' | 'not-now' }
   | { readonly kind: 'cancel'; readonly commandUuid: string; readonly atMs: EpochMs }
-  /** A new enrollment began, or the old one ended: pending commands of any other enrollment are canceled. */
+  /** This enrollment ended, or had ended when a command was queued for it: what waits for it is canceled. */
   | {
       readonly kind: 'reset';
       readonly udid: Udid;
-      readonly enrollmentId: string | null;
+      readonly enrollmentId: string;
       readonly atMs: EpochMs;
     }
   | { readonly kind: 'projection'; readonly device: DeviceProjection }

@@ -32,6 +32,8 @@ export interface Enrollment {
   readonly buildVersion: string | null;
   /** As far as a command result has told; null is "not known". */
   readonly supervised: boolean | null;
+  /** When the certificate that Authenticated was issued: only one issued later may begin the next enrollment. */
+  readonly identityIssuedAtMs: EpochMs;
   readonly startedAtMs: EpochMs;
   readonly enrolledAtMs: EpochMs | null;
 }
@@ -45,10 +47,19 @@ export interface ExpectedIdentity {
   readonly phoneUdid: string | null;
   /** Digest of the certificate that it replaces, when it is a renewal. */
   readonly renewalOf: string | null;
+  /** The first time it was issued, however often it is repeated since. */
   readonly issuedAtMs: EpochMs;
+  /**
+   * Null where what led to it names this very device (a link, a pairing). Otherwise when an administrator allowed
+   * it: a live enrollment that began later stays.
+   */
+  readonly permittedAtMs: EpochMs | null;
 }
 
-/** A device that SCEP answers twice may hold several certificates for a moment; more than this is a loop. */
+/**
+ * A device that SCEP answers twice may hold several certificates for a moment; more than this is a loop. Renewals
+ * are counted apart, so that they cannot push out the certificate of an enrollment that is about to begin.
+ */
 export const EXPECTED_IDENTITIES_MAX = 4;
 
 /** Why a device's message is not acted on. To the device all of these are a bare 403. */
@@ -58,4 +69,6 @@ export type DeviceRefusal =
   | { readonly kind: 'pin-mismatch' }
   | { readonly kind: 'identity-unknown' }
   /** Authenticate named another serial number than the credential was for. */
-  | { readonly kind: 'serial-mismatch' };
+  | { readonly kind: 'serial-mismatch' }
+  /** The UDID belongs to a live enrollment that this certificate may not replace. */
+  | { readonly kind: 'enrollment-live' };

@@ -21,12 +21,13 @@ export class ObjectDevices implements Devices {
     const at = <T>(call: (device: Device) => Promise<T>) => repeatable(async () => call(stub()));
     return {
       expectIdentity: (identity) => at((device) => device.expectIdentity(identity)),
-      isCurrent: (digest) => at((device) => device.isCurrent(digest)),
+      isCurrent: (digest, nowMs) => at((device) => device.isCurrent(digest, nowMs)),
       authenticate: (digest, facts, nowMs) => at((device) => device.authenticate(digest, facts, nowMs)),
       updateTokens: (digest, facts, nowMs) => at((device) => device.updateTokens(digest, facts, nowMs)),
       checkOut: (digest, nowMs) => at((device) => device.checkOut(digest, nowMs)),
       report: (digest, report, nowMs) => at((device) => device.report(digest, report, nowMs)),
       offer: (digest, offer, nowMs) => at((device) => device.offer(digest, offer, nowMs)),
+      settleUnreadable: (digest, nowMs) => at((device) => device.settleUnreadable(digest, nowMs)),
       tellWork: (enrollmentId, nowMs) => at((device) => device.tellWork(enrollmentId, nowMs)),
       cancel: (commandUuid, nowMs) => at((device) => device.cancel(commandUuid, nowMs)),
       describe: () => at((device) => device.describe()),

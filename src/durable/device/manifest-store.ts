@@ -43,6 +43,12 @@ export class ManifestStore {
     this.#entries = null;
   }
 
+  isFetched(): boolean {
+    return (
+      this.#sql.exec('SELECT 1 FROM manifest WHERE fetched_at_ms IS NULL LIMIT 1').toArray().length === 0
+    );
+  }
+
   /** Notes the first fetch of a declaration as it now stands. */
   fetched(identifier: string, nowMs: EpochMs): void {
     this.#sql.exec(

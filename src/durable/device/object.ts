@@ -19,6 +19,7 @@ import {
   decideCheckOut,
   decideTokenUpdate,
   type EnrollmentChange,
+  mayBegin,
   type TokenUpdateFacts,
 } from '../../domain/enrollment/decisions.ts';
 import type {
@@ -44,6 +45,8 @@ import { DeviceStore } from './store.ts';
 
 /** `last seen` reaches storage this often: a fleet that polls every minute costs one write in fifteen. */
 const LAST_SEEN_FLUSH_MS = 15 * MINUTE_MS;
+/** One could be a mishap on the way, and a second; a device resends the same bytes each time. */
+const UNREADABLE_MAX = 3;
 
 export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   readonly #drain: OutboxDrain;
@@ -66,7 +69,10 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
 
   /** A certificate was issued for this device; from now on it may Authenticate, or succeed the pinned one. */
   expectIdentity(identity: ExpectedIdentity): void {
-    this.#transact(() => this.#store.expectIdentity(identity));
+    const { enrollment } = this.#store;
+    const renews = identity.renewalOf !== null && identity.renewalOf === enrollment?.pin;
+    // A repeated request for a certificate whose time is over changes nothing.
+    if (renews || mayBegin(enrollment, identity)) this.#transact(() => this.#store.expectIdentity(identity));
   }
 
   authenticate(digest: string, facts: AuthenticateFacts, nowMs: EpochMs): Outcome<null, DeviceRefusal> {
@@ -146,13 +152,25 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     });
   }
 
+  /**
+   * A signed report of the device could not be read. It will say it again until it is taken, so after the third time
+   * the command that it belongs to counts as failed; true then, and nobody waits behind it for ever.
+   */
+  settleUnreadable(digest: string, nowMs: EpochMs): Outcome<boolean, DeviceRefusal> {
+    return this.#asCaller(digest, nowMs, () => {
+      const { outstanding } = this.#store;
+      if (outstanding === null || this.#store.countUnreadable() < UNREADABLE_MAX) return false;
+      const report = { status: 'Unreadable', raw: null, supervised: null } as const;
+      this.#settleResult(outstanding.commandUuid, 'error', report, nowMs);
+      return true;
+    });
+  }
+
   /** Work was committed to D1 for this enrollment. If that has ended meanwhile, D1 is told to close what it left. */
   tellWork(enrollmentId: string, nowMs: EpochMs): void {
     this.#transact(() => {
       this.#store.saveProgress({ workTold: this.#store.progress.workTold + 1 });
-      const live = this.#liveEnrollmentId();
-      if (live !== enrollmentId)
-        this.#post({ kind: 'reset', udid: this.#udid, enrollmentId: live, atMs: nowMs });
+      if (this.#liveEnrollmentId() !== enrollmentId) this.#end(enrollmentId, nowMs);
     });
   }
 
@@ -183,17 +201,20 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     };
   }
 
-  /** Whether this certificate is the one that speaks for the device now. */
-  isCurrent(digest: string): boolean {
-    return decideCaller(this.#store.enrollment, this.#store.expected, digest).ok;
+  /** Whether this certificate speaks for the device now; a renewal that asks becomes the one that does. */
+  isCurrent(digest: string, nowMs: EpochMs): boolean {
+    return this.#asCaller(digest, nowMs, () => null).ok;
   }
 
-  /** Replaces what the device is to hold. When that changes anything, the device is told by a command. */
+  /** Replaces what the device is to hold. When that changes anything, or it has yet to fetch it, a command tells it. */
   setManifest(entries: readonly ManifestEntry[], declarationsToken: string, nowMs: EpochMs): void {
-    if (this.#store.progress.declarationsToken === declarationsToken) return;
+    const same = this.#store.progress.declarationsToken === declarationsToken;
+    if (same && this.#manifest.isFetched()) return;
     this.#transact(() => {
-      this.#manifest.replace(entries);
-      this.#store.saveProgress({ declarationsToken, manifestAtMs: nowMs });
+      if (!same) {
+        this.#manifest.replace(entries);
+        this.#store.saveProgress({ declarationsToken, manifestAtMs: nowMs });
+      }
       if (this.#store.enrollment?.state === 'enrolled') this.#declare(nowMs);
     });
   }
@@ -279,7 +300,10 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     const caller = decideCaller(this.#store.enrollment, this.#store.expected, digest);
     if (!caller.ok) return caller;
     const value = this.#transact(() => {
-      if (caller.value.pin !== this.#store.enrollment?.pin) this.#store.saveEnrollment(caller.value);
+      if (caller.value.pin !== this.#store.enrollment?.pin) {
+        this.#store.saveEnrollment(caller.value);
+        this.#store.forgetRenewals();
+      }
       return act(caller.value);
     });
     this.#touch(nowMs);
@@ -289,11 +313,12 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   #apply(change: EnrollmentChange, nowMs: EpochMs): void {
     const { enrollment } = change;
     const store = this.#store;
+    const before = store.enrollment;
     store.saveEnrollment(enrollment);
     if (change.reset) {
       store.resetQueue();
-      store.forgetExpected(enrollment.pin);
-      this.#post({ kind: 'reset', udid: this.#udid, enrollmentId: this.#liveEnrollmentId(), atMs: nowMs });
+      store.forgetExpected(enrollment.identityIssuedAtMs);
+      if (before !== null) this.#end(before.enrollmentId, nowMs);
     }
     if (change.pairingStep !== null && enrollment.pairingId !== null) {
       const { pairingId } = enrollment;
@@ -319,7 +344,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   #settleResult(
     commandUuid: CommandUuid,
     state: 'acknowledged' | 'error',
-    report: DeviceReport,
+    report: { readonly status: string; readonly raw: Bytes | null; readonly supervised: boolean | null },
     nowMs: EpochMs,
   ): void {
     this.#store.saveOutstanding(null);
@@ -333,6 +358,11 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   /** NotNow that was not the session's last word: the device will not come back by itself (handbook section 3). */
   #wakeForDeferred(): void {
     if (this.#store.deferred.length > 0) this.#post({ kind: 'wake', udid: this.#udid });
+  }
+
+  /** Commands for this enrollment will never be delivered. */
+  #end(enrollmentId: string, atMs: EpochMs): void {
+    this.#post({ kind: 'reset', udid: this.#udid, enrollmentId, atMs });
   }
 
   /** Null when no enrollment takes commands. */

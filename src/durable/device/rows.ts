@@ -50,6 +50,7 @@ export function readEnrollment(sql: SqlStorage): Enrollment | null {
     osVersion: text(row['os_version']),
     buildVersion: text(row['build_version']),
     supervised: flag(row['supervised']),
+    identityIssuedAtMs: row['identity_issued_at_ms'] as EpochMs,
     startedAtMs: row['started_at_ms'] as EpochMs,
     enrolledAtMs: row['enrolled_at_ms'] as EpochMs | null,
   };
@@ -59,8 +60,8 @@ export function writeEnrollment(sql: SqlStorage, e: Enrollment): void {
   sql.exec(
     `INSERT OR REPLACE INTO enrollment (one, enrollment_id, state, pin, platform, serial, pairing_id, phone_udid,
        topic, push_token, push_magic, unlock_token, bootstrap_token, product_name, os_version, build_version,
-       supervised, started_at_ms, enrolled_at_ms)
-     VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       supervised, identity_issued_at_ms, started_at_ms, enrolled_at_ms)
+     VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     e.enrollmentId,
     e.state,
     e.pin,
@@ -77,6 +78,7 @@ export function writeEnrollment(sql: SqlStorage, e: Enrollment): void {
     e.osVersion,
     e.buildVersion,
     flagValue(e.supervised),
+    e.identityIssuedAtMs,
     e.startedAtMs,
     e.enrolledAtMs,
   );
@@ -94,13 +96,14 @@ export function readExpected(sql: SqlStorage): readonly ExpectedIdentity[] {
       phoneUdid: text(row['phone_udid']),
       renewalOf: text(row['renewal_of']),
       issuedAtMs: row['issued_at_ms'] as EpochMs,
+      permittedAtMs: row['permitted_at_ms'] as EpochMs | null,
     }));
 }
 
 export function writeExpected(sql: SqlStorage, identity: ExpectedIdentity, kept: number): void {
   sql.exec(
-    `INSERT INTO expected_identity (digest, platform, serial, pairing_id, phone_udid, renewal_of, issued_at_ms)
-     VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING`,
+    `INSERT INTO expected_identity (digest, platform, serial, pairing_id, phone_udid, renewal_of, issued_at_ms, permitted_at_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING`,
     identity.digest,
     identity.platform,
     identity.serial,
@@ -108,10 +111,13 @@ export function writeExpected(sql: SqlStorage, identity: ExpectedIdentity, kept:
     identity.phoneUdid,
     identity.renewalOf,
     identity.issuedAtMs,
+    identity.permittedAtMs,
   );
   sql.exec(
-    `DELETE FROM expected_identity WHERE digest NOT IN
-       (SELECT digest FROM expected_identity ORDER BY issued_at_ms DESC, digest LIMIT ?)`,
+    `DELETE FROM expected_identity WHERE (renewal_of IS NULL) = ?1 AND digest NOT IN
+       (SELECT digest FROM expected_identity WHERE (renewal_of IS NULL) = ?1
+        ORDER BY issued_at_ms DESC, digest LIMIT ?2)`,
+    Number(identity.renewalOf === null),
     kept,
   );
 }
@@ -192,19 +198,24 @@ export function writeMessage(sql: SqlStorage, message: DeviceMessage): void {
 /** What a newer message replaces: of the same command, of the same step of the same pairing, or of its kind. */
 function keyOf(message: DeviceMessage): string {
   if ('commandUuid' in message) return message.commandUuid;
+  if (message.kind === 'reset') return message.enrollmentId;
   return message.kind === 'pairing' ? `${message.pairingId} ${message.step}` : message.kind;
 }
 
+/** The oldest messages, at most `limit`, and no more than one beyond `rawBytesMax` of what they carry. */
 export function readMessages(
   sql: SqlStorage,
   limit: number,
+  rawBytesMax: number,
 ): readonly { readonly id: number; readonly message: DeviceMessage }[] {
-  return sql
-    .exec<Row>('SELECT id, body, raw FROM outbox ORDER BY id LIMIT ?', limit)
-    .toArray()
-    .map((row) => {
-      const body = JSON.parse(row['body'] as string);
-      const raw = bytes(row['raw']);
-      return { id: row['id'] as number, message: (raw === null ? body : { ...body, raw }) as DeviceMessage };
-    });
+  const messages: { id: number; message: DeviceMessage }[] = [];
+  let rawBytes = 0;
+  for (const row of sql.exec<Row>('SELECT id, body, raw FROM outbox ORDER BY id LIMIT ?', limit)) {
+    const body = JSON.parse(row['body'] as string);
+    const raw = bytes(row['raw']);
+    messages.push({ id: row['id'] as number, message: { ...body, raw } as DeviceMessage });
+    rawBytes += raw?.length ?? 0;
+    if (rawBytes > rawBytesMax) break;
+  }
+  return messages;
 }

@@ -11,8 +11,10 @@ import type { EpochMs } from '../../std/time.ts';
 import type { Progress } from './rows.ts';
 import * as rows from './rows.ts';
 
-/** Rows drained by one alarm: with results of up to 1 MiB each, 16 stay far under an isolate's 128 MiB. */
+/** Rows told at once: three statements each, under the 50 that D1 allows a request on the free plan. */
 export const OUTBOX_BATCH = 16;
+/** Results have up to 1 MiB and are bound twice; this keeps a batch under 10 MiB. */
+const OUTBOX_BATCH_BYTES = 4 * 1024 * 1024;
 /** Done commands are remembered this long after D1 was told, against a stale read or a repeated result. */
 export const SETTLED_KEPT_MS = 24 * 60 * 60 * 1000;
 
@@ -69,22 +71,30 @@ export class DeviceStore {
     this.#expected = rows.readExpected(this.#sql);
   }
 
-  /**
-   * An enrollment began with `pin`, or ended: it, its renewals and what was issued before it are done with. What was
-   * issued since is for the next enrollment, whose certificate may be here before a late message of this one.
-   */
-  forgetExpected(pin: string): void {
+  /** What no enrollment can begin with any more: renewals of the last one, and all that is not newer than it. */
+  forgetExpected(issuedThroughMs: EpochMs): void {
     this.#sql.exec(
-      `DELETE FROM expected_identity WHERE renewal_of IS NOT NULL
-       OR issued_at_ms <= (SELECT issued_at_ms FROM expected_identity WHERE digest = ?)`,
-      pin,
+      'DELETE FROM expected_identity WHERE renewal_of IS NOT NULL OR issued_at_ms <= ?',
+      issuedThroughMs,
     );
+    this.#expected = rows.readExpected(this.#sql);
+  }
+
+  /** One renewal was used: it is the pin now, and its siblings are of no use to anyone honest. */
+  forgetRenewals(): void {
+    this.#sql.exec('DELETE FROM expected_identity WHERE renewal_of IS NOT NULL');
     this.#expected = rows.readExpected(this.#sql);
   }
 
   saveOutstanding(outstanding: Outstanding | null): void {
     rows.writeOutstanding(this.#sql, outstanding);
     this.#outstanding = outstanding;
+  }
+
+  /** How many results of the outstanding command could not be read, this one included. */
+  countUnreadable(): number {
+    const sql = 'UPDATE outstanding SET unreadable = unreadable + 1 RETURNING unreadable';
+    return this.#sql.exec<{ unreadable: number }>(sql).toArray()[0]?.unreadable ?? 0;
   }
 
   settle(commandUuid: CommandUuid, why: 'deferred' | 'answered' | 'canceled', nowMs: EpochMs): void {
@@ -144,7 +154,7 @@ export class DeviceStore {
 
   /** The oldest messages with their row numbers, in order. */
   outbox(): readonly { readonly id: number; readonly message: DeviceMessage }[] {
-    return rows.readMessages(this.#sql, OUTBOX_BATCH);
+    return rows.readMessages(this.#sql, OUTBOX_BATCH, OUTBOX_BATCH_BYTES);
   }
 
   /** Commands that ended and that D1 may still show as waiting. */

@@ -13,6 +13,7 @@ import type {
 } from '../../domain/admin/services.ts';
 import { type JsonValue, plistToJson } from '../../protocol/plist/json.ts';
 import { parsePlist } from '../../protocol/plist/parse.ts';
+import { RESULT_LIMITS } from '../../protocol/plist/value.ts';
 import { type Bytes, toBase64 } from '../../std/bytes.ts';
 import type { EpochMs } from '../../std/time.ts';
 
@@ -63,7 +64,7 @@ export function commandView(command: CommandRecord) {
 
 /** Bytes that are no readable plist are still the device's answer: they are shown as data. */
 function resultView(result: Bytes): JsonValue {
-  const plist = parsePlist(result);
+  const plist = parsePlist(result, RESULT_LIMITS);
   return plist.ok ? plistToJson(plist.value) : { $data: toBase64(result) };
 }
 

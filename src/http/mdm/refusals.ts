@@ -73,6 +73,7 @@ function statusOf(refusal: DeviceEdgeRefusal): number {
     case 'pin-mismatch':
     case 'identity-unknown':
     case 'serial-mismatch':
+    case 'enrollment-live':
     case 'udid-mismatch':
       return 403;
     case 'unknown-declaration':

@@ -9,6 +9,7 @@ import type { CheckInService } from '../../domain/enrollment/check-in.ts';
 import type { DeviceVerifier } from '../../domain/identity/device-verifier.ts';
 import { parseCheckIn } from '../../protocol/mdm/checkin.ts';
 import { parseConnect } from '../../protocol/mdm/connect.ts';
+import { refuse } from '../../std/outcome.ts';
 import type { AppEnv } from '../app-env.ts';
 import { readBody } from '../body.ts';
 import { answerCheckIn, answerCommand } from './answers.ts';
@@ -16,6 +17,8 @@ import { refuseDevice } from './refusals.ts';
 
 /** Results of large inventories reach some hundred kB; a Durable Object row holds 2 MB. */
 const MESSAGE_BYTES_MAX = 1024 * 1024;
+/** Read so far only to learn whose result it is that cannot be taken. */
+const RESULT_BYTES_MAX = 4 * 1024 * 1024;
 /**
  * A status report has 4 MiB and travels as base64 (4/3), which Apple's writer breaks into lines of 68 characters and
  * a line feed and indents (72/68 with three tabs), inside a plist of less than 64 KiB more.
@@ -53,7 +56,7 @@ export function mdmApp(services: MdmServices): Hono<AppEnv> {
   });
 
   app.put('/mdm/connect', async (c) => {
-    const body = await readBody(c.req.raw, MESSAGE_BYTES_MAX);
+    const body = await readBody(c.req.raw, RESULT_BYTES_MAX);
     if (!body.ok) return refuseDevice(c, body.refusal);
     const device = await services.verifier.verify(
       c.req.header('Mdm-Signature') ?? null,
@@ -61,8 +64,14 @@ export function mdmApp(services: MdmServices): Hono<AppEnv> {
       c.get('nowMs'),
     );
     if (!device.ok) return refuseDevice(c, device.refusal);
-    const report = parseConnect(body.value);
-    if (!report.ok) return refuseDevice(c, report.refusal);
+    const fits = body.value.length <= MESSAGE_BYTES_MAX;
+    const report = fits ? parseConnect(body.value) : TOO_LARGE;
+    if (!report.ok) {
+      // The device resends these bytes until they are taken; the third time the command is given up for them.
+      const givenUp = await services.commands.giveUpUnreadable(device.value, c.get('nowMs'));
+      const refused = refuseDevice(c, report.refusal, device.value.udid);
+      return givenUp ? answerCommand(null) : refused;
+    }
     const { udid, userId } = report.value;
     if (userId !== null) return refuseDevice(c, { kind: 'user-channel' }, udid);
     if (udid !== device.value.udid) return refuseDevice(c, { kind: 'udid-mismatch' }, device.value.udid);
@@ -74,6 +83,8 @@ export function mdmApp(services: MdmServices): Hono<AppEnv> {
   app.all('/mdm/connect', () => refuse405());
   return app;
 }
+
+const TOO_LARGE = refuse({ kind: 'body-too-large', bodyBytesMax: MESSAGE_BYTES_MAX } as const);
 
 function refuse405(): Response {
   return new Response(null, { status: 405, headers: { Allow: 'PUT' } });

@@ -7,7 +7,7 @@ import type { Bytes } from '../../std/bytes.ts';
 import type { Outcome } from '../../std/outcome.ts';
 import { encodePlist, type PlistInputDict } from '../plist/encode.ts';
 import { parsePlistDict } from '../plist/parse.ts';
-import { isDict, type PlistDict, type PlistValue } from '../plist/value.ts';
+import { isDict, type PlistDict, type PlistValue, RESULT_LIMITS } from '../plist/value.ts';
 import { MessageReader, type MessageRefusal } from './message.ts';
 
 const STATUSES = ['Idle', 'Acknowledged', 'Error', 'CommandFormatError', 'NotNow'] as const;
@@ -42,7 +42,7 @@ export type ConnectRefusal = MessageRefusal | { readonly kind: 'enrollment-id-no
 const ERROR_CHAIN_MAX = 16;
 
 export function parseConnect(bytes: Bytes): Outcome<ConnectReport, ConnectRefusal> {
-  const plist = parsePlistDict(bytes);
+  const plist = parsePlistDict(bytes, RESULT_LIMITS);
   if (!plist.ok) return plist;
   const reader = new MessageReader(plist.value);
   if (!reader.has('UDID') && reader.has('EnrollmentID')) {

@@ -17,7 +17,7 @@ function statements(message: DeviceMessage): readonly Statement[] {
   switch (message.kind) {
     case 'result': {
       const { commandUuid, state, status, answeredAtMs: atMs } = message;
-      const result = readUtf8(message.raw);
+      const result = message.raw === null ? null : readUtf8(message.raw);
       return [
         ...moveToHistory(commandUuid, { state, status, result, atMs }),
         // It expired while the device was working on it: what the device did outranks the clock.
@@ -40,7 +40,7 @@ function statements(message: DeviceMessage): readonly Statement[] {
       return moveToHistory(commandUuid, { state: 'canceled', status: null, result: null, atMs });
     }
     case 'reset':
-      return closeOthers(message.udid, message.enrollmentId, message.atMs);
+      return closeEnrollment(message.udid, message.enrollmentId, message.atMs);
     case 'projection':
       return [upsertDevice(message.device)];
     default:
@@ -48,16 +48,16 @@ function statements(message: DeviceMessage): readonly Statement[] {
   }
 }
 
-/** Commands of any other enrollment than the live one will never be delivered. */
-function closeOthers(udid: string, enrollmentId: string | null, atMs: number): readonly Statement[] {
+/** Commands of an enrollment that is over will never be delivered. */
+function closeEnrollment(udid: string, enrollmentId: string, atMs: number): readonly Statement[] {
   return [
     {
       sql: `INSERT INTO command_history (command_uuid, udid, request_type, body, state, status, result, created_at_ms, expires_at_ms, answered_at_ms)
             SELECT command_uuid, udid, request_type, body, 'canceled', NULL, NULL, created_at_ms, expires_at_ms, ?3
-            FROM commands WHERE udid = ?1 AND enrollment_id IS NOT ?2
+            FROM commands WHERE udid = ?1 AND enrollment_id = ?2
             ON CONFLICT (command_uuid) DO NOTHING`,
       bound: [udid, enrollmentId, atMs],
     },
-    { sql: 'DELETE FROM commands WHERE udid = ?1 AND enrollment_id IS NOT ?2', bound: [udid, enrollmentId] },
+    { sql: 'DELETE FROM commands WHERE udid = ?1 AND enrollment_id = ?2', bound: [udid, enrollmentId] },
   ];
 }

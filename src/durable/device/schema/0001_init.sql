@@ -18,6 +18,7 @@ CREATE TABLE enrollment (
   os_version TEXT,
   build_version TEXT,
   supervised INTEGER CHECK (supervised IN (0, 1)),
+  identity_issued_at_ms INTEGER NOT NULL,
   started_at_ms INTEGER NOT NULL,
   enrolled_at_ms INTEGER,
   CHECK (state <> 'enrolled' OR push_token IS NOT NULL)
@@ -31,7 +32,8 @@ CREATE TABLE expected_identity (
   pairing_id TEXT,
   phone_udid TEXT,
   renewal_of TEXT,
-  issued_at_ms INTEGER NOT NULL
+  issued_at_ms INTEGER NOT NULL,
+  permitted_at_ms INTEGER
 ) STRICT;
 
 -- Counters and the flushed part of what memory holds.
@@ -56,7 +58,9 @@ CREATE TABLE outstanding (
   command_uuid TEXT NOT NULL,
   request_type TEXT NOT NULL,
   body BLOB NOT NULL,
-  delivered_at_ms INTEGER NOT NULL
+  delivered_at_ms INTEGER NOT NULL,
+  -- Results of it that could not be read, one after the other.
+  unreadable INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- Commands that must not go out: put off in this session, answered, or canceled.
