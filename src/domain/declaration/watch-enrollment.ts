@@ -33,7 +33,8 @@ export async function compileWatchEnrollment(
     const digest = await sha256Hex(data);
     if (digests.includes(digest)) continue;
     digests.push(digest);
-    const identifier = anchorIdentifier(digest);
+    // The URL is part of the declaration: after a change of it, phones that hold the old one keep the old one.
+    const identifier = anchorIdentifier(await sha256Hex(utf8(`${publicUrl} ${digest}`)));
     assets.push({ identifier, contentType: 'application/pkcs1', data });
     declarations.push(
       await declare(
