@@ -39,7 +39,7 @@ type Truth = Outcome<boolean, PredicateDoubt>;
 
 /**
  * Nested subqueries multiply: 1,000 apps in 3 levels are 10^9 comparisons. A predicate over 1,000 apps that compares
- * two keys of each takes some 12,000 steps; one step is a node visited or 64 characters of a search.
+ * two keys of each takes some 11,000 steps; one step is a node visited or 64 characters of a search.
  */
 const STEPS_MAX = 200_000;
 const CHARACTERS_PER_STEP = 64;
