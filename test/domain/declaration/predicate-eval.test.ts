@@ -291,7 +291,7 @@ describe('evaluatePredicate', () => {
     expect(verdict(`@property(x) LIKE '${'*a'.repeat(5_000)}b'`, {}, { x: long })).toEqual(tooMuch);
   });
 
-  const seed = Number(process.env.SEED ?? newSeed());
+  const seed = newSeed();
   it(`answers every predicate, and the opposite to its negation (seed ${seed})`, () => {
     const random = new Random(seed);
     const seen = new Set<boolean | 'unknown'>();
