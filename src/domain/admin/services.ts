@@ -234,13 +234,19 @@ export interface PairingReader {
 export interface ExpectedDevice {
   readonly serial: SerialNumber;
   readonly platform: 'iOS';
+  /** When it was listed last. */
   readonly addedAtMs: EpochMs;
+  /** The one device that used the listing. */
+  readonly udid: Udid | null;
 }
 
-/** Serial numbers whose iPhones may take a profile at `/enroll/phone`. */
+/** Serial numbers whose iPhones may take a profile at `/enroll/phone`: each admits one device, once. */
 export interface ExpectedDevices {
-  /** Serials already listed stay as they are. Returns how many are new. */
-  add(serials: readonly SerialNumber[], nowMs: EpochMs): Promise<number>;
+  /** One that is listed already is renewed: it admits one device from now on, whichever it admitted before. */
+  add(
+    serials: readonly SerialNumber[],
+    nowMs: EpochMs,
+  ): Promise<{ readonly added: number; readonly renewed: number }>;
   /** By serial. */
   list(page: PageQuery): Promise<Outcome<Page<ExpectedDevice>, MalformedCursor>>;
   /** False when it was not listed. */

@@ -6,7 +6,7 @@ import type { Platform, SerialNumber, Udid } from '../ids.ts';
 export type CredentialOrigin =
   | { readonly kind: 'pairing'; readonly pairingId: string; readonly phoneUdid: Udid }
   | { readonly kind: 'link'; readonly linkId: string }
-  | { readonly kind: 'expected-serial' };
+  | { readonly kind: 'expected-serial'; readonly listedAtMs: EpochMs };
 
 /** The device that a one-time credential is bound to. */
 export interface CredentialSubject {

@@ -2,9 +2,12 @@
  * How an iPhone gets its enrollment profile (design sections 4 and 6): by its own signed MachineInfo when an
  * administrator expects its serial number, or by a one-time link that an administrator made for it.
  *
- * MachineInfo identifies and does not prove (facts 19.11), so the list of serials is what grants here, and whoever
- * has a device key that circulates in public and a listed serial gets a profile: the list holds phones to come, not
- * the fleet. A link is taken before its credential is minted: if minting fails the link is spent, never doubled.
+ * MachineInfo identifies and does not prove (facts 19.11): whoever has a device key that circulates in public names
+ * any UDID beside a serial number that is listed. So a listing admits one device, once: it is bound to the first UDID
+ * that asks, never reaches an enrollment with another serial number, and replaces none that is as new as itself. The
+ * device's own object holds the same when the certificate Authenticates.
+ *
+ * A link is taken before its credential is minted: if minting fails the link is spent, never doubled.
  */
 import type { Bytes } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
@@ -13,7 +16,9 @@ import type { LinkRefusal, TakenLink, TakeOutcome } from '../identity/one-time-l
 import type { CredentialMint, CredentialSubject } from '../identity/ports.ts';
 import type {
   DeviceInfo,
+  EnrollmentStandings,
   ExpectedSerials,
+  ListingRefusal,
   MachineInfoRefusal,
   MachineInfoVerifier,
   ProfileBuilder,
@@ -23,11 +28,21 @@ import type {
 export type PhoneEnrollRefusal =
   | MachineInfoRefusal
   | { readonly kind: 'not-a-phone'; readonly product: string }
-  | { readonly kind: 'serial-not-expected'; readonly serial: string };
+  | ListingRefusal
+  /** The UDID is that of an enrollment, live or ended, with the serial number `known`. */
+  | {
+      readonly kind: 'serial-mismatch';
+      readonly udid: string;
+      readonly serial: string;
+      readonly known: string;
+    }
+  /** It enrolled since its serial number was listed. */
+  | { readonly kind: 'already-enrolled'; readonly udid: string; readonly serial: string };
 
 export interface PhoneEnrollmentPorts {
   readonly machineInfo: MachineInfoVerifier;
   readonly expected: ExpectedSerials;
+  readonly standings: EnrollmentStandings;
   readonly links: { take(code: string, nowMs: EpochMs): Promise<TakeOutcome> };
   readonly mint: CredentialMint;
   readonly profiles: ProfileBuilder;
@@ -51,11 +66,30 @@ export class PhoneEnrollment {
     const device = verified.value;
     const { udid, serial, product } = device;
     if (!product.startsWith('iPhone')) return refuse({ kind: 'not-a-phone', product });
-    if (!(await this.#ports.expected.isExpected(serial)))
-      return refuse({ kind: 'serial-not-expected', serial });
-    const origin = { kind: 'expected-serial' } as const;
+    const listing = await this.#useListing(device);
+    if (!listing.ok) return listing;
+    const origin = { kind: 'expected-serial', listedAtMs: listing.value.listedAtMs } as const;
     const profile = await this.#profile({ udid, serial, platform: 'iOS', origin }, nowMs);
     return ok({ device, profile });
+  }
+
+  /** The serial numbers are compared before the listing is bound: another's UDID must not use up this one's. */
+  async #useListing({
+    udid,
+    serial,
+  }: DeviceInfo): Promise<Outcome<{ readonly listedAtMs: EpochMs }, PhoneEnrollRefusal>> {
+    const { expected, standings } = this.#ports;
+    if (!(await expected.isExpected(serial))) return refuse({ kind: 'serial-not-expected', serial });
+    const standing = await standings.standing(udid);
+    if (standing.kind !== 'unknown' && standing.serial !== serial) {
+      return refuse({ kind: 'serial-mismatch', udid, serial, known: standing.serial });
+    }
+    const bound = await expected.bind(serial, udid);
+    if (!bound.ok) return bound;
+    if (standing.kind === 'live' && standing.startedAtMs >= bound.value.listedAtMs) {
+      return refuse({ kind: 'already-enrolled', udid, serial });
+    }
+    return bound;
   }
 
   /** The profile behind a link, once. */

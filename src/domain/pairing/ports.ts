@@ -141,7 +141,29 @@ export interface ProfileSigner {
   sign(profile: Bytes): Promise<Bytes>;
 }
 
-/** Serial numbers whose iPhones may enroll by themselves. */
+export type ListingRefusal = {
+  readonly kind: 'serial-not-expected' | 'serial-bound-to-another-device';
+  readonly serial: SerialNumber;
+};
+
+/** Serial numbers whose iPhones may enroll by themselves. A listing admits one device until it is renewed. */
 export interface ExpectedSerials {
+  /** Whether the serial number is listed, for whichever device. */
   isExpected(serial: SerialNumber): Promise<boolean>;
+  /**
+   * Keeps the listing for this device: of devices that ask at once one wins, and it may ask again. Durable on return.
+   * Whoever controlled the store could list what it likes: it stands for the administrator here.
+   */
+  bind(serial: SerialNumber, udid: Udid): Promise<Outcome<{ readonly listedAtMs: EpochMs }, ListingRefusal>>;
+}
+
+/** `ended`: it checked out, and nobody has enrolled by this UDID since. */
+export type EnrollmentStanding =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'live'; readonly serial: SerialNumber; readonly startedAtMs: EpochMs }
+  | { readonly kind: 'ended'; readonly serial: SerialNumber };
+
+/** What a device's own object says now. Leaves nothing behind for a UDID that was never here. */
+export interface EnrollmentStandings {
+  standing(udid: Udid): Promise<EnrollmentStanding>;
 }

@@ -2,15 +2,17 @@
  * The ports of pairing that `pki` and `protocol` fill without anybody's help: what a device says of itself, signed,
  * and the signature of a pairing token.
  */
-import type { ChainRefusal, ChainVerifier } from '../../pki/chain.ts';
-import type { CmsRefusal } from '../../pki/cms-signed.ts';
+import type { ChainVerifier } from '../../pki/chain.ts';
 import type { PairingTokenKeys, TokenIssuers } from '../../pki/jws.ts';
-import { verifyMachineInfoSignature } from '../../pki/machine-info-signature.ts';
+import {
+  type MachineInfoSignatureRefusal,
+  verifyMachineInfoSignature,
+} from '../../pki/machine-info-signature.ts';
 import { parseMachineInfo } from '../../protocol/mdm/machine-info.ts';
 import { ok, refuse } from '../../std/outcome.ts';
 import type { MachineInfoRefusal, MachineInfoVerifier, TokenKeys } from './ports.ts';
 
-/** `chain` is the one that knows the anchors of Apple's devices and ignores dates. */
+/** `chain` is the one that knows the anchors and issuers of Apple's devices and ignores dates. */
 export function machineInfoVerifier(chain: ChainVerifier): MachineInfoVerifier {
   return {
     async verify(cms, nowMs) {
@@ -29,9 +31,15 @@ export function machineInfoVerifier(chain: ChainVerifier): MachineInfoVerifier {
   };
 }
 
-/** Bytes that are no CMS are malformed; a CMS that does not verify is somebody's who is not a device. */
-function signatureRefusal(refusal: CmsRefusal | ChainRefusal): MachineInfoRefusal {
+/**
+ * Bytes that are no CMS are malformed; a CMS that does not verify is somebody's who is not a device. Where only the
+ * issuer is unknown its digest is told: which CA signs for a watch is not published, and this is how it is learned.
+ */
+function signatureRefusal(refusal: MachineInfoSignatureRefusal): MachineInfoRefusal {
   if (refusal.kind === 'malformed-cms') return { kind: 'machine-info-malformed', detail: refusal.reason };
+  if (refusal.kind === 'issuer-not-allowed') {
+    return { kind: 'machine-info-unverified', detail: `issuer-not-allowed ${refusal.spkiDigest}` };
+  }
   return { kind: 'machine-info-unverified', detail: refusal.kind };
 }
 

@@ -24,9 +24,8 @@ export function expectedDevices({ expectedDevices: expected }: AdminServices): H
   app.post('/', async (c) => {
     const body = await readJson(c, newExpectedDevices);
     if (!body.ok) return refused(c, body.refusal);
-    const serials = [...new Set(body.value.serials)];
-    const added = await expected.add(serials, c.get('nowMs'));
-    return c.json({ added, alreadyExpected: serials.length - added });
+    const { added, renewed } = await expected.add(body.value.serials, c.get('nowMs'));
+    return c.json({ added, renewed });
   });
 
   app.delete('/:serial', async (c) => {

@@ -113,5 +113,6 @@ function timelineView({ atMs, step, outcome, reason, detail, repeats }: Timeline
 }
 
 export function expectedDeviceView(device: ExpectedDevice) {
-  return { serial: device.serial, platform: device.platform, addedAt: timestamp(device.addedAtMs) };
+  const { serial, platform, addedAtMs, udid } = device;
+  return { serial, platform, addedAt: timestamp(addedAtMs), udid };
 }

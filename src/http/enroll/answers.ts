@@ -4,7 +4,7 @@ import type { Log, LogFields } from '../../log.ts';
 import { pairingTokenMissing } from '../../protocol/mdm/error-document.ts';
 import { ENROLLMENT_PROFILE_CONTENT_TYPE } from '../../protocol/profile/enrollment-profile.ts';
 import type { Bytes } from '../../std/bytes.ts';
-import { deviceRefusal } from './refusals.ts';
+import { watchRefusal } from './refusals.ts';
 
 export function profileResponse(profile: Bytes): Response {
   return new Response(profile, { headers: { 'Content-Type': ENROLLMENT_PROFILE_CONTENT_TYPE } });
@@ -19,7 +19,7 @@ export function watchResponse(answer: EnrollAnswer): Response {
       return new Response(body, { status: 403, headers: { 'Content-Type': contentType } });
     }
     case 'refused':
-      return deviceRefusal(answer.refusal);
+      return watchRefusal(answer.refusal);
     default:
       return answer satisfies never;
   }

@@ -9,9 +9,10 @@ import type { EnrollRefusal } from '../../domain/pairing/service.ts';
 import { enrollmentRefused } from '../../protocol/mdm/error-document.ts';
 import type { BodyRefusal } from '../body.ts';
 
-type DeviceRefusal = EnrollRefusal | PhoneEnrollRefusal | BodyRefusal;
+type WatchRefusal = EnrollRefusal | BodyRefusal;
+type PhoneRefusal = PhoneEnrollRefusal | BodyRefusal;
 
-export function deviceRefusal(refusal: DeviceRefusal): Response {
+export function watchRefusal(refusal: WatchRefusal): Response {
   switch (refusal.kind) {
     case 'body-too-large':
       return text(413, 'The request is too large.');
@@ -23,10 +24,6 @@ export function deviceRefusal(refusal: DeviceRefusal): Response {
       return explained(refusal.kind, 'This device could not be identified. Contact your administrator.');
     case 'not-a-watch':
       return explained(refusal.kind, 'Only an Apple Watch can enroll here.');
-    case 'not-a-phone':
-      return explained(refusal.kind, 'Only an iPhone can enroll here.');
-    case 'serial-not-expected':
-      return explained(refusal.kind, 'This iPhone is not expected here. Ask your administrator to add it.');
     case 'phone-not-enrolled':
       return explained(
         refusal.kind,
@@ -58,6 +55,32 @@ export function deviceRefusal(refusal: DeviceRefusal): Response {
   }
 }
 
+export function phoneRefusal(refusal: PhoneRefusal): Response {
+  switch (refusal.kind) {
+    case 'not-a-phone':
+      return explained(refusal.kind, 'Only an iPhone can enroll here.');
+    case 'serial-not-expected':
+      return explained(refusal.kind, 'This iPhone is not expected here. Ask your administrator to add it.');
+    case 'serial-bound-to-another-device':
+      return explained(
+        refusal.kind,
+        'Another device has enrolled with this serial number. Ask your administrator to list it again.',
+      );
+    case 'serial-mismatch':
+      return explained(
+        refusal.kind,
+        'This iPhone is known here by another serial number. Contact your administrator.',
+      );
+    case 'already-enrolled':
+      return explained(
+        refusal.kind,
+        'This iPhone is enrolled. To admit it anew, ask your administrator to list its serial number again.',
+      );
+    default:
+      return watchRefusal(refusal);
+  }
+}
+
 /** For people with a browser, and for Apple Configurator, which shows the status. */
 export function linkRefusal(refusal: LinkRefusal): Response {
   switch (refusal.kind) {
@@ -82,7 +105,7 @@ function text(status: number, message: string): Response {
   return new Response(`${message}\n`, { status, headers: PLAIN });
 }
 
-function explained(kind: DeviceRefusal['kind'], message: string): Response {
+function explained(kind: (WatchRefusal | PhoneRefusal)['kind'], message: string): Response {
   const { body, contentType } = enrollmentRefused(kind, message);
   return new Response(body, { status: 403, headers: { 'Content-Type': contentType } });
 }

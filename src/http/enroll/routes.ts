@@ -11,7 +11,7 @@ import { ENROLLMENT_PROFILE_CONTENT_TYPE } from '../../protocol/profile/enrollme
 import type { AppEnv } from '../app-env.ts';
 import { readBody } from '../body.ts';
 import { logWatch, profileResponse, refusalFields, watchResponse } from './answers.ts';
-import { deviceRefusal, linkRefusal, methodNotAllowed } from './refusals.ts';
+import { linkRefusal, methodNotAllowed, phoneRefusal, watchRefusal } from './refusals.ts';
 import { sourceAddress } from './source.ts';
 
 /** A watch's was seen with 3,762 bytes; a chain of four RSA-4096 certificates adds some 6,000. */
@@ -32,7 +32,7 @@ export function enrollApp(services: EnrollServices): Hono<AppEnv> {
 
   app.post('/enroll/watch', async (c) => {
     const body = await readBody(c.req.raw, MACHINE_INFO_BYTES_MAX);
-    if (!body.ok) return deviceRefusal(body.refusal);
+    if (!body.ok) return watchRefusal(body.refusal);
     const source = sourceAddress(c.req.raw.headers);
     const answer = await services.pairing.enroll(body.value, source, c.get('nowMs'));
     logWatch(c.get('log'), answer, source);
@@ -41,12 +41,12 @@ export function enrollApp(services: EnrollServices): Hono<AppEnv> {
 
   app.post('/enroll/phone', async (c) => {
     const body = await readBody(c.req.raw, MACHINE_INFO_BYTES_MAX);
-    if (!body.ok) return deviceRefusal(body.refusal);
+    if (!body.ok) return phoneRefusal(body.refusal);
     const source = sourceAddress(c.req.raw.headers);
     const answer = await services.phones.enroll(body.value, c.get('nowMs'));
     if (!answer.ok) {
       c.get('log').event('enroll-refused', { source, ...refusalFields(answer.refusal) });
-      return deviceRefusal(answer.refusal);
+      return phoneRefusal(answer.refusal);
     }
     c.get('log').event('enroll-answered', { step: 'profile', source, phoneUdid: answer.value.device.udid });
     return profileResponse(answer.value.profile);

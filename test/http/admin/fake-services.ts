@@ -144,11 +144,15 @@ export class FakeServices {
       },
       expectedDevices: {
         add: async (serials, addedAtMs) => {
-          const fresh = serials.filter((added) => !this.expected.some((known) => known.serial === added));
-          this.expected.push(
-            ...fresh.map((added) => ({ serial: added, platform: 'iOS' as const, addedAtMs })),
-          );
-          return fresh.length;
+          const before = this.expected.filter((known) => !serials.includes(known.serial));
+          const unique = [...new Set(serials)];
+          const added = unique.filter((one) => !this.expected.some((known) => known.serial === one)).length;
+          const listed = unique.map((one) => ({
+            ...{ serial: one, platform: 'iOS' as const },
+            ...{ addedAtMs, udid: null },
+          }));
+          this.expected = [...before, ...listed].sort((a, b) => (a.serial < b.serial ? -1 : 1));
+          return { added, renewed: unique.length - added };
         },
         list: async (page) => slice(this.expected, page),
         remove: async (removed) => {

@@ -63,12 +63,12 @@ describe('the whole Worker', () => {
   it('takes five hundred serial numbers at once and pages through them', async () => {
     const serials = Array.from({ length: 500 }, (_, index) => `BULK${String(index).padStart(4, '0')}`);
     const added = await call('POST', '/expected-devices', { serials, platform: 'iOS' });
-    expect(added.body).toEqual({ added: 500, alreadyExpected: 0 });
+    expect(added.body).toEqual({ added: 500, renewed: 0 });
     const again = await call('POST', '/expected-devices', {
       serials: [...serials.slice(1), 'BULKMORE'],
       platform: 'iOS',
     });
-    expect(again.body).toEqual({ added: 1, alreadyExpected: 499 });
+    expect(again.body).toEqual({ added: 1, renewed: 499 });
     expect((await pages('/expected-devices?limit=200')).map(({ serial }) => serial)).toEqual([
       ...serials,
       'BULKMORE',

@@ -259,17 +259,21 @@ describe('pairings', () => {
 });
 
 describe('expected devices', () => {
-  it('are added once, listed, and removed', async () => {
-    const call = caller(new FakeServices());
+  it('are added once or renewed, listed, and removed', async () => {
+    const fakes = new FakeServices();
+    const call = caller(fakes);
     const post = (serials: string[]) => call('POST', '/expected-devices', { serials, platform: 'iOS' });
-    expect((await post(['SERIAL1', 'SERIAL2', 'SERIAL1'])).body).toEqual({ added: 2, alreadyExpected: 0 });
-    expect((await post(['SERIAL2', 'SERIAL3'])).body).toEqual({ added: 1, alreadyExpected: 1 });
+    expect((await post(['SERIAL1', 'SERIAL2', 'SERIAL1'])).body).toEqual({ added: 2, renewed: 0 });
+    expect((await post(['SERIAL2', 'SERIAL3'])).body).toEqual({ added: 1, renewed: 1 });
     const list = await call('GET', '/expected-devices?limit=2');
     expect(list.body.items[0]).toEqual({
       serial: 'SERIAL1',
       platform: 'iOS',
       addedAt: '2026-11-20T12:00:00.000Z',
+      udid: null,
     });
+    fakes.expected = fakes.expected.map((known) => ({ ...known, udid: PHONE }));
+    expect((await call('GET', '/expected-devices?limit=1')).body.items[0]).toMatchObject({ udid: PHONE });
     const rest = await call('GET', `/expected-devices?limit=2&cursor=${list.body.cursor}`);
     expect(rest.body.items.map((item: { serial: string }) => item.serial)).toEqual(['SERIAL3']);
     expect((await call('DELETE', '/expected-devices/SERIAL1')).status).toBe(204);

@@ -5,10 +5,11 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LinkRefusal, TakeOutcome } from '../../../src/domain/identity/one-time-link.ts';
 import { VerifiedDevice } from '../../../src/domain/identity/verified-device.ts';
 import { PhoneEnrollment } from '../../../src/domain/pairing/phone-enrollment.ts';
+import type { EnrollmentStanding } from '../../../src/domain/pairing/ports.ts';
 import type { EnrollRefusal } from '../../../src/domain/pairing/service.ts';
 import { machineInfoVerifier } from '../../../src/domain/pairing/verifiers.ts';
 import type { AppEnv } from '../../../src/http/app-env.ts';
-import { deviceRefusal, linkRefusal } from '../../../src/http/enroll/refusals.ts';
+import { linkRefusal, watchRefusal } from '../../../src/http/enroll/refusals.ts';
 import { enrollApp } from '../../../src/http/enroll/routes.ts';
 import { answerError } from '../../../src/http/errors.ts';
 import type { LogFields } from '../../../src/log.ts';
@@ -34,12 +35,15 @@ const machineInfo = machineInfoVerifier(chain);
 const pairing = await pairingWorld(machineInfo);
 
 const links = new Map<string, TakeOutcome>();
+/** Every other device was never here. */
+const standings = new Map<string, EnrollmentStanding>();
 const logged: { name: string; fields: LogFields }[] = [];
 let clock: EpochMs = now();
 
 const phones = new PhoneEnrollment({
   machineInfo,
   expected,
+  standings: { standing: async (device) => standings.get(device) ?? { kind: 'unknown' } },
   links: {
     async take(code) {
       const outcome = links.get(code) ?? refuse({ kind: 'link-unknown' as const });
@@ -285,7 +289,10 @@ describe('POST /enroll/phone', () => {
     expect(response.headers.get('Cache-Control')).toBe('no-store');
     expect(await profileText(response)).toBe(`profile of ${phone.udid}: one-time`);
     const subject = { udid: phone.udid, serial: phone.serial, platform: 'iOS' };
-    expect(pairing.minted.at(-1)).toEqual({ ...subject, origin: { kind: 'expected-serial' } });
+    expect(pairing.minted.at(-1)).toEqual({
+      ...subject,
+      origin: { kind: 'expected-serial', listedAtMs: clock },
+    });
   });
 
   it('refuses an iPhone that is not expected, a watch, and what is forged', async () => {
@@ -303,6 +310,82 @@ describe('POST /enroll/phone', () => {
     expect((await post('/enroll/phone', new Uint8Array(65_537))).status).toBe(413);
     expect(pairing.minted).toHaveLength(mintedBefore);
     expect(logged.map(({ fields }) => fields.refusal)).toContain('serial-not-expected');
+  });
+});
+
+describe('a listed serial number', () => {
+  const listed = { serial: 'LISTED0001' };
+
+  async function list(): Promise<void> {
+    await expected.add([serial(listed.serial)], clock);
+  }
+
+  async function refused(phone: SimulatedPhone): Promise<{ description: string; message: string }> {
+    const mintedBefore = pairing.minted.length;
+    const response = await post('/enroll/phone', phone.machineInfo());
+    expect(response.status).toBe(403);
+    expect(pairing.minted).toHaveLength(mintedBefore);
+    return response.json();
+  }
+
+  beforeEach(async () => {
+    standings.clear();
+    await expected.remove(serial(listed.serial));
+  });
+
+  it('admits one device: another UDID is refused until the serial number is listed again', async () => {
+    await list();
+    const phone = await SimulatedPhone.create(world, listed);
+    const forged = await SimulatedPhone.create(world, listed);
+    for (let i = 0; i < 2; i++) {
+      expect((await post('/enroll/phone', phone.machineInfo())).status).toBe(200);
+    }
+    expect(await refused(forged)).toMatchObject({
+      description: 'serial-bound-to-another-device',
+      message:
+        'Another device has enrolled with this serial number. Ask your administrator to list it again.',
+    });
+    expect(logged.at(-1)?.fields).toMatchObject({ refusal: 'serial-bound-to-another-device' });
+    await list();
+    expect((await post('/enroll/phone', forged.machineInfo())).status).toBe(200);
+    expect((await refused(phone)).description).toBe('serial-bound-to-another-device');
+  });
+
+  it.each(['live', 'ended'] as const)(
+    'does not reach a UDID whose %s enrollment has another serial number, and stays free for its own device',
+    async (kind) => {
+      await list();
+      const victim = await SimulatedPhone.create(world, listed);
+      const startedAtMs = epochMs(clock - 1);
+      standings.set(victim.udid, { kind, serial: serial('OTHER00001'), startedAtMs });
+      expect(await refused(victim)).toMatchObject({
+        description: 'serial-mismatch',
+        message: 'This iPhone is known here by another serial number. Contact your administrator.',
+      });
+      const phone = await SimulatedPhone.create(world, listed);
+      expect((await post('/enroll/phone', phone.machineInfo())).status).toBe(200);
+    },
+  );
+
+  it('does not replace an enrollment that began when it was listed or later', async () => {
+    await list();
+    const phone = await SimulatedPhone.create(world, listed);
+    const live = { kind: 'live', serial: serial(listed.serial) } as const;
+    standings.set(phone.udid, { ...live, startedAtMs: clock });
+    const answer = await refused(phone);
+    expect(answer.description).toBe('already-enrolled');
+    expect(answer.message).toContain('list its serial number again');
+    clock = epochMs(clock + 1);
+    await list();
+    expect((await post('/enroll/phone', phone.machineInfo())).status).toBe(200);
+    expect(pairing.minted.at(-1)?.origin).toEqual({ kind: 'expected-serial', listedAtMs: clock });
+  });
+
+  it('lets a device back in that checked out', async () => {
+    await list();
+    const phone = await SimulatedPhone.create(world, listed);
+    standings.set(phone.udid, { kind: 'ended', serial: serial(listed.serial) });
+    expect((await post('/enroll/phone', phone.machineInfo())).status).toBe(200);
   });
 });
 
@@ -373,7 +456,7 @@ describe('refusals on the wire', () => {
 
   it('are 403 with a message, never 401, and never make a device unenroll', async () => {
     for (const kind of kinds) {
-      const response = deviceRefusal({ kind });
+      const response = watchRefusal({ kind });
       expect(response.status).toBe(403);
       const document = await response.json<{ code: string; message: string }>();
       expect(document.code).toBe('com.escapement.enrollment.refused');

@@ -109,5 +109,7 @@ CREATE INDEX certificates_by_udid ON certificates (udid, not_before_ms);
 CREATE TABLE expected_devices (
   serial TEXT PRIMARY KEY,
   platform TEXT NOT NULL CHECK (platform IN ('iOS')),
-  added_at_ms INTEGER NOT NULL
+  added_at_ms INTEGER NOT NULL,
+  -- The device that used the listing: NULL until then, and again when the serial number is listed anew.
+  udid TEXT
 ) STRICT;
