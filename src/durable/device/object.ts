@@ -10,7 +10,6 @@
  * the record that this device was here, without its secrets. Alarms drain the outbox.
  */
 import { DurableObject } from 'cloudflare:workers';
-import { chooseCandidate, decideReport } from '../../domain/command/queue.ts';
 import type { DeclarationKind, DeclarationStatus, ManifestEntry } from '../../domain/declaration/manifest.ts';
 import {
   type AuthenticateFacts,
@@ -41,12 +40,11 @@ import type { Served } from '../stub.ts';
 import { OutboxDrain } from './drain.ts';
 import { ManifestStore } from './manifest-store.ts';
 import init from './schema/0001_init.sql';
+import { CommandSession } from './session.ts';
 import { DeviceStore } from './store.ts';
 
 /** `last seen` reaches storage this often: a fleet that polls every minute costs one write in fifteen. */
 const LAST_SEEN_FLUSH_MS = 15 * MINUTE_MS;
-/** One could be a mishap on the way, and a second; a device resends the same bytes each time. */
-const UNREADABLE_MAX = 3;
 
 export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   readonly #drain: OutboxDrain;
@@ -102,30 +100,13 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
 
   /** A message on the command channel: commits the result, if it is one, and says what comes next. */
   report(digest: string, report: DeviceReport, nowMs: EpochMs): Outcome<ConnectStep, DeviceRefusal> {
-    const store = this.#store;
     if (report.status === 'Idle' && this.#isIdle(digest)) {
       this.#touch(nowMs);
       return ok({ kind: 'empty' });
     }
-    return this.#asCaller(digest, nowMs, (enrollment) => {
-      const { effect, next } = decideReport(store, report.status, report.commandUuid);
-      if (effect.kind === 'session-started') store.startSession();
-      if (effect.kind === 'not-now') this.#putOff(effect.commandUuid, nowMs);
-      if (effect.kind === 'answered') this.#settleResult(effect.commandUuid, effect.state, report, nowMs);
-      if (next === 'resend' && store.outstanding !== null)
-        return { kind: 'deliver', body: store.outstanding.body };
-      if (next === 'fetch') {
-        const { enrollmentId } = enrollment;
-        return {
-          kind: 'fetch',
-          enrollmentId,
-          workTold: store.progress.workTold,
-          passedOver: store.deferred.length + store.countUntold(),
-        };
-      }
-      if (report.status !== 'NotNow') this.#wakeForDeferred();
-      return { kind: 'empty' };
-    });
+    return this.#asCaller(digest, nowMs, ({ enrollmentId }) =>
+      this.#session.report(enrollmentId, report, nowMs),
+    );
   }
 
   /**
@@ -133,23 +114,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
    * cleared only if nobody told of new work since `report` answered.
    */
   offer(digest: string, offer: Offer, nowMs: EpochMs): Outcome<Bytes | null, DeviceRefusal> {
-    return this.#asCaller(digest, nowMs, () => {
-      const store = this.#store;
-      // Another connection of the same device was faster: one command at a time, so it gets that one again.
-      if (store.outstanding !== null) return store.outstanding.body;
-      const ended = (commandUuid: CommandUuid) => store.ending(commandUuid) !== null;
-      const chosen = chooseCandidate(offer.candidates, store.deferred, ended, nowMs);
-      if (chosen === null) {
-        const settled = offer.complete && store.deferred.length === 0;
-        if (settled) store.saveProgress({ workCleared: offer.workTold });
-        if (offer.lastStatus !== 'NotNow') this.#wakeForDeferred();
-        return null;
-      }
-      const { commandUuid, requestType, body } = chosen;
-      store.saveOutstanding({ commandUuid, requestType, body, deliveredAtMs: nowMs });
-      this.#post({ kind: 'progress', commandUuid, state: 'delivered' });
-      return body;
-    });
+    return this.#asCaller(digest, nowMs, () => this.#session.offer(offer, nowMs));
   }
 
   /**
@@ -157,13 +122,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
    * the command that it belongs to counts as failed; true then, and nobody waits behind it for ever.
    */
   settleUnreadable(digest: string, nowMs: EpochMs): Outcome<boolean, DeviceRefusal> {
-    return this.#asCaller(digest, nowMs, () => {
-      const { outstanding } = this.#store;
-      if (outstanding === null || this.#store.countUnreadable() < UNREADABLE_MAX) return false;
-      const report = { status: 'Unreadable', raw: null, supervised: null } as const;
-      this.#settleResult(outstanding.commandUuid, 'error', report, nowMs);
-      return true;
-    });
+    return this.#asCaller(digest, nowMs, () => this.#session.countUnreadable(nowMs));
   }
 
   /** Work was committed to D1 for this enrollment. If that has ended meanwhile, D1 is told to close what it left. */
@@ -176,14 +135,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
 
   /** Makes sure that a command never goes out. False when the device has it, or answered it. */
   cancel(commandUuid: CommandUuid, nowMs: EpochMs): boolean {
-    if (this.#store.outstanding?.commandUuid === commandUuid) return false;
-    const ending = this.#store.ending(commandUuid);
-    if (ending !== null) return ending === 'canceled';
-    this.#transact(() => {
-      this.#store.settle(commandUuid, 'canceled', nowMs);
-      this.#post({ kind: 'cancel', commandUuid, atMs: nowMs });
-    });
-    return true;
+    return this.#transact(() => this.#session.cancel(commandUuid, nowMs));
   }
 
   /** For administrators and for decisions about other devices; asks for no certificate. */
@@ -281,6 +233,10 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     this.#transact(() => this.#store.pruneSettled(epochMs(Date.now())));
   }
 
+  get #session(): CommandSession {
+    return new CommandSession(this.#store, this.#udid, (message) => this.#post(message));
+  }
+
   get #udid(): Udid {
     return this.ctx.id.name as Udid;
   }
@@ -333,31 +289,6 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     if (change.pairingStep === 'enrolled' && this.#manifest.entries().length > 0) this.#declare(nowMs);
     this.#lastSeenMs = nowMs;
     this.#project();
-  }
-
-  #putOff(commandUuid: CommandUuid, nowMs: EpochMs): void {
-    this.#store.saveOutstanding(null);
-    this.#store.settle(commandUuid, 'deferred', nowMs);
-    this.#post({ kind: 'progress', commandUuid, state: 'not-now' });
-  }
-
-  #settleResult(
-    commandUuid: CommandUuid,
-    state: 'acknowledged' | 'error',
-    report: { readonly status: string; readonly raw: Bytes | null; readonly supervised: boolean | null },
-    nowMs: EpochMs,
-  ): void {
-    this.#store.saveOutstanding(null);
-    this.#store.settle(commandUuid, 'answered', nowMs);
-    const { status, raw, supervised } = report;
-    this.#post({ kind: 'result', commandUuid, state, status, answeredAtMs: nowMs, raw });
-    const { enrollment } = this.#store;
-    if (supervised !== null && enrollment !== null) this.#store.saveEnrollment({ ...enrollment, supervised });
-  }
-
-  /** NotNow that was not the session's last word: the device will not come back by itself (handbook section 3). */
-  #wakeForDeferred(): void {
-    if (this.#store.deferred.length > 0) this.#post({ kind: 'wake', udid: this.#udid });
   }
 
   /** Commands for this enrollment will never be delivered. */

@@ -138,13 +138,13 @@ describe('what the object tells', () => {
     expect(await state('B')).toBe('acknowledged');
   });
 
-  it('closes what was meant for another enrollment', async () => {
+  it('closes what was meant for an enrollment that ended, and nothing else', async () => {
     await commands.insert(queued('old', { enrollmentId: 'E0' }));
     await commands.insert(queued('A'));
     await commands.insert(queued('other', { udid: OTHER, enrollmentId: 'E9' }));
-    await tell({ kind: 'reset', udid: DEVICE, enrollmentId: 'E1', atMs: at(1) });
+    await tell({ kind: 'reset', udid: DEVICE, enrollmentId: 'E0', atMs: at(1) });
     expect(await Promise.all(['old', 'A'].map(state))).toEqual(['canceled', 'pending']);
-    await tell({ kind: 'reset', udid: DEVICE, enrollmentId: null, atMs: at(1) });
+    await tell({ kind: 'reset', udid: DEVICE, enrollmentId: 'E1', atMs: at(1) });
     expect(await state('A')).toBe('canceled');
     expect(await commands.countPending(OTHER)).toBe(1);
   });

@@ -1,0 +1,102 @@
+/**
+ * The device's side of the command queue, as its object plays it: what a report settles, what goes out next, what is
+ * given up. Synchronous, inside the object's transaction; `domain/command/queue.ts` has the rules.
+ */
+import { chooseCandidate, decideReport } from '../../domain/command/queue.ts';
+import type { ConnectStep, DeviceReport, Offer } from '../../domain/enrollment/device.ts';
+import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
+import type { CommandUuid, Udid } from '../../domain/ids.ts';
+import type { Bytes } from '../../std/bytes.ts';
+import type { EpochMs } from '../../std/time.ts';
+import type { DeviceStore } from './store.ts';
+
+/** One unreadable result could be a mishap on the way, and a second; a device resends the same bytes each time. */
+const UNREADABLE_MAX = 3;
+
+type Result = { readonly status: string; readonly raw: Bytes | null; readonly supervised: boolean | null };
+
+export class CommandSession {
+  readonly #store: DeviceStore;
+  readonly #udid: Udid;
+  readonly #post: (message: DeviceMessage) => void;
+
+  constructor(store: DeviceStore, udid: Udid, post: (message: DeviceMessage) => void) {
+    this.#store = store;
+    this.#udid = udid;
+    this.#post = post;
+  }
+
+  report(enrollmentId: string, report: DeviceReport, nowMs: EpochMs): ConnectStep {
+    const store = this.#store;
+    const { effect, next } = decideReport(store, report.status, report.commandUuid);
+    if (effect.kind === 'session-started') store.startSession();
+    if (effect.kind === 'not-now') this.#putOff(effect.commandUuid, nowMs);
+    if (effect.kind === 'answered') this.#settle(effect.commandUuid, effect.state, report, nowMs);
+    if (next === 'resend' && store.outstanding !== null)
+      return { kind: 'deliver', body: store.outstanding.body };
+    if (next === 'fetch') {
+      const passedOver = store.deferred.length + store.countUntold();
+      return { kind: 'fetch', enrollmentId, workTold: store.progress.workTold, passedOver };
+    }
+    if (report.status !== 'NotNow') this.#wakeForDeferred();
+    return { kind: 'empty' };
+  }
+
+  /** Makes its choice outstanding. Null ends the session. */
+  offer(offer: Offer, nowMs: EpochMs): Bytes | null {
+    const store = this.#store;
+    // Another connection of the same device was faster: one command at a time, so it gets that one again.
+    if (store.outstanding !== null) return store.outstanding.body;
+    const ended = (commandUuid: CommandUuid) => store.ending(commandUuid) !== null;
+    const chosen = chooseCandidate(offer.candidates, store.deferred, ended, nowMs);
+    if (chosen === null) {
+      const nothingWaits = offer.complete && store.deferred.length === 0;
+      if (nothingWaits) store.saveProgress({ workCleared: offer.workTold });
+      if (offer.lastStatus !== 'NotNow') this.#wakeForDeferred();
+      return null;
+    }
+    const { commandUuid, requestType, body } = chosen;
+    store.saveOutstanding({ commandUuid, requestType, body, deliveredAtMs: nowMs });
+    this.#post({ kind: 'progress', commandUuid, state: 'delivered' });
+    return body;
+  }
+
+  /** True when the outstanding command was given up for a result that nobody can read. */
+  countUnreadable(nowMs: EpochMs): boolean {
+    const { outstanding } = this.#store;
+    if (outstanding === null || this.#store.countUnreadable() < UNREADABLE_MAX) return false;
+    const report = { status: 'Unreadable', raw: null, supervised: null };
+    this.#settle(outstanding.commandUuid, 'error', report, nowMs);
+    return true;
+  }
+
+  /** False when the device has the command, or answered it. */
+  cancel(commandUuid: CommandUuid, nowMs: EpochMs): boolean {
+    if (this.#store.outstanding?.commandUuid === commandUuid) return false;
+    const ending = this.#store.ending(commandUuid);
+    if (ending !== null) return ending === 'canceled';
+    this.#store.settle(commandUuid, 'canceled', nowMs);
+    this.#post({ kind: 'cancel', commandUuid, atMs: nowMs });
+    return true;
+  }
+
+  #putOff(commandUuid: CommandUuid, nowMs: EpochMs): void {
+    this.#store.saveOutstanding(null);
+    this.#store.settle(commandUuid, 'deferred', nowMs);
+    this.#post({ kind: 'progress', commandUuid, state: 'not-now' });
+  }
+
+  #settle(commandUuid: CommandUuid, state: 'acknowledged' | 'error', result: Result, nowMs: EpochMs): void {
+    this.#store.saveOutstanding(null);
+    this.#store.settle(commandUuid, 'answered', nowMs);
+    const { status, raw, supervised } = result;
+    this.#post({ kind: 'result', commandUuid, state, status, answeredAtMs: nowMs, raw });
+    const { enrollment } = this.#store;
+    if (supervised !== null && enrollment !== null) this.#store.saveEnrollment({ ...enrollment, supervised });
+  }
+
+  /** NotNow that was not the session's last word: the device will not come back by itself (handbook section 3). */
+  #wakeForDeferred(): void {
+    if (this.#store.deferred.length > 0) this.#post({ kind: 'wake', udid: this.#udid });
+  }
+}
