@@ -28,8 +28,10 @@ export interface Challenge {
   readonly claimedAtMs: EpochMs | null;
 }
 
+/** Challenges of the last hour: of one source, of the network around it, of the watch in all. */
 export interface ChallengeCounts {
   readonly bySource: number;
+  readonly byNetwork: number;
   readonly byWatch: number;
 }
 
@@ -39,7 +41,7 @@ export function decideChallenge(
   counts: ChallengeCounts,
 ): Outcome<{ readonly evict: Challenge | null }, { readonly kind: ChallengeReason }> {
   if (counts.bySource >= CHALLENGES_PER_SOURCE_MAX) return refuse({ kind: 'source-rate' });
-  if (counts.byWatch >= CHALLENGES_PER_WATCH_MAX && counts.bySource > 0)
+  if (counts.byWatch >= CHALLENGES_PER_WATCH_MAX && counts.byNetwork > 0)
     return refuse({ kind: 'watch-rate' });
   if (live.length < LIVE_CHALLENGES_MAX) return ok({ evict: null });
   const [oldest] = live.filter((c) => c.phoneUdid === null).sort((a, b) => a.issuedAtMs - b.issuedAtMs);

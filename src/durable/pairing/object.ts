@@ -6,7 +6,8 @@
  * expired, evicted or refused; redeeming deletes it, and with it every token minted for it. Each method loads,
  * decides and applies in one synchronous transaction, so parallel callers are told apart by their order.
  *
- * A name that was only guessed at is never written. Otherwise the object stays, bounded by `limits.ts`.
+ * A name that was only guessed at is never written. An object of which no phone ever claimed a challenge deletes
+ * itself a day after the last request (anybody can make one); any other stays, bounded by `limits.ts`.
  */
 import { DurableObject } from 'cloudflare:workers';
 import type { Udid } from '../../domain/ids.ts';
@@ -136,8 +137,13 @@ export class PairingObject extends DurableObject<Env> {
     if (!isMigrated(this.ctx.storage)) return;
     this.#tellAtMs = null;
     const nowMs = epochMs(Date.now());
-    this.ctx.storage.transactionSync(() => this.#settle(nowMs));
+    this.ctx.storage.transactionSync(() => {
+      this.#settle(nowMs);
+      this.#store.forgetUnclaimed(nowMs);
+    });
     await this.#drain(nowMs);
+    // Looked at again, and nothing awaited since: a watch may have come while D1 was told.
+    if (this.#store.isEmpty()) return this.ctx.storage.deleteAll();
     this.ctx.storage.transactionSync(() => this.#store.trim());
     this.#armAlarm(nowMs);
   }

@@ -10,7 +10,9 @@ import {
   PAIRINGS_KEPT_MAX,
   REDEEMED_LIFE_MS,
   UNCLAIMED_KEPT_MAX,
+  UNCLAIMED_LIFE_MS,
 } from '../../domain/pairing/limits.ts';
+import { networkOf } from '../../domain/pairing/source.ts';
 import type { Pairing } from '../../domain/pairing/states.ts';
 import type { EpochMs } from '../../std/time.ts';
 import { type ChallengeRow, type PairingRow, toChallenge, toPairing } from './rows.ts';
@@ -114,12 +116,14 @@ export class PairingTables {
   }
 
   countRequest(kind: 'challenge' | 'refusal', source: string, nowMs: EpochMs): void {
-    this.#sql.exec('INSERT INTO requests (kind, source, at_ms) VALUES (?, ?, ?)', kind, source, nowMs);
     this.#sql.exec(
-      `DELETE FROM requests WHERE at_ms <= ?
-         OR id <= (SELECT id FROM requests ORDER BY id DESC LIMIT 1 OFFSET ?)`,
-      nowMs - COUNTING_WINDOW_MS,
-      COUNTED_REQUESTS_MAX,
+      'INSERT INTO requests (kind, source, network, at_ms) VALUES (?, ?, ?, ?)',
+      ...[kind, source, networkOf(source), nowMs],
+    );
+    this.#sql.exec(
+      `DELETE FROM requests WHERE at_ms <= ?1 OR (kind = ?2
+         AND id <= (SELECT id FROM requests WHERE kind = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3))`,
+      ...[nowMs - COUNTING_WINDOW_MS, kind, COUNTED_REQUESTS_MAX],
     );
   }
 
@@ -128,6 +132,7 @@ export class PairingTables {
     const sql = "SELECT count(*) AS n FROM requests WHERE kind = 'challenge' AND at_ms > ?";
     return {
       bySource: this.#number(`${sql} AND source = ?`, since, source),
+      byNetwork: this.#number(`${sql} AND network = ?`, since, networkOf(source)),
       byWatch: this.#number(sql, since),
     };
   }
@@ -147,11 +152,7 @@ export class PairingTables {
       `WHERE phone_udid IS NULL AND state = 'expired' ORDER BY started_at_ms DESC, rowid DESC LIMIT -1 OFFSET ?`,
       UNCLAIMED_KEPT_MAX,
     );
-    for (const { pairingId, revision } of unclaimed) {
-      this.#sql.exec('DELETE FROM pairings WHERE pairing_id = ?', pairingId);
-      const sql = 'INSERT OR REPLACE INTO outbox (pairing_id, revision, removed) VALUES (?, ?, 1)';
-      this.#sql.exec(sql, pairingId, revision);
-    }
+    for (const pairing of unclaimed) this.#removePairing(pairing);
     this.#sql.exec(
       `DELETE FROM pairings WHERE pairing_id IN (
          SELECT pairing_id FROM pairings ORDER BY started_at_ms DESC, rowid DESC LIMIT -1 OFFSET ?)
@@ -161,12 +162,38 @@ export class PairingTables {
     );
   }
 
-  /** When the next challenge expires or the next redeemed pairing is stranded. */
+  /** Removes everything, here and in D1, when its time has come. */
+  forgetUnclaimed(nowMs: EpochMs): void {
+    const dueMs = this.#unclaimedUntilMs();
+    if (dueMs !== null && dueMs <= nowMs) for (const pairing of this.list()) this.#removePairing(pairing);
+  }
+
+  /** Nothing is held and nothing is left to tell. */
+  isEmpty(): boolean {
+    const sql = 'SELECT (SELECT count(*) FROM pairings) + (SELECT count(*) FROM outbox) AS n';
+    return this.#number(sql) === 0;
+  }
+
+  /** When the next challenge expires, the next redeemed pairing is stranded, or all of it is forgotten. */
   nextDeadlineMs(): number | null {
     const sql = `SELECT min(at_ms) AS n FROM (SELECT min(expires_at_ms) AS at_ms FROM challenges UNION ALL
-      SELECT min(redeemed_at_ms) + ? FROM pairings WHERE state = 'redeemed')`;
-    const [row] = this.#sql.exec<{ n: number | null }>(sql, REDEEMED_LIFE_MS).toArray();
+      SELECT min(redeemed_at_ms) + ? FROM pairings WHERE state = 'redeemed' UNION ALL SELECT ?)`;
+    const bindings = [REDEEMED_LIFE_MS, this.#unclaimedUntilMs()];
+    const [row] = this.#sql.exec<{ n: number | null }>(sql, ...bindings).toArray();
     return row?.n ?? null;
+  }
+
+  /** `null` while a challenge is live, and for ever once a phone has claimed one: that pairing outstays the others. */
+  #unclaimedUntilMs(): number | null {
+    const sql = `SELECT max(updated_at_ms) + ? AS n FROM pairings
+      HAVING count(phone_udid) = 0 AND NOT EXISTS (SELECT 1 FROM challenges)`;
+    return this.#sql.exec<{ n: number | null }>(sql, UNCLAIMED_LIFE_MS).toArray()[0]?.n ?? null;
+  }
+
+  #removePairing({ pairingId, revision }: Pairing): void {
+    this.#sql.exec('DELETE FROM pairings WHERE pairing_id = ?', pairingId);
+    const sql = 'INSERT OR REPLACE INTO outbox (pairing_id, revision, removed) VALUES (?, ?, 1)';
+    this.#sql.exec(sql, pairingId, revision);
   }
 
   #pairings(where: string, ...bindings: (string | number)[]): Pairing[] {

@@ -1,7 +1,8 @@
 /**
  * The address that a request came from, as limits count it. Cloudflare sets `CF-Connecting-IP` and overwrites what
  * a client sent; without it (local) everyone is one source. A host has a /64 of IPv6 to itself (RFC 6177), so
- * that prefix is one source: otherwise every request could come from an address never seen before.
+ * that prefix is one source: otherwise every request could come from an address never seen before. What is counted
+ * by /48 is `domain/pairing/source.ts`.
  */
 
 export function sourceAddress(headers: Headers): string {

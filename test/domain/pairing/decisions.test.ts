@@ -22,7 +22,7 @@ import {
 } from '../../support/pairing.ts';
 
 const AT = epochMs(1_000_000);
-const NONE = { bySource: 0, byWatch: 0 };
+const NONE = { bySource: 0, byNetwork: 0, byWatch: 0 };
 
 function challenge(over: Partial<Challenge> = {}): Challenge {
   return {
@@ -74,17 +74,22 @@ describe('a challenge', () => {
   });
 
   it.each([
-    [19, 19, null],
-    [20, 20, 'source-rate'],
-    [0, 60, null],
-    [0, 5000, null],
-    [1, 60, 'watch-rate'],
-    [1, 59, null],
-    [20, 60, 'source-rate'],
-  ])('with %i from the source and %i for the watch this hour is judged %s', (bySource, byWatch, kind) => {
-    const decided = decideChallenge([], { bySource, byWatch });
-    expect(decided.ok ? null : decided.refusal.kind).toBe(kind);
-  });
+    [19, 19, 19, null],
+    [20, 20, 20, 'source-rate'],
+    [0, 0, 60, null],
+    [0, 0, 5000, null],
+    [1, 1, 60, 'watch-rate'],
+    [0, 1, 60, 'watch-rate'],
+    [0, 59, 59, null],
+    [1, 1, 59, null],
+    [20, 20, 60, 'source-rate'],
+  ])(
+    'with %i from the source, %i from its network and %i for the watch this hour is judged %s',
+    (bySource, byNetwork, byWatch, kind) => {
+      const decided = decideChallenge([], { bySource, byNetwork, byWatch });
+      expect(decided.ok ? null : decided.refusal.kind).toBe(kind);
+    },
+  );
 });
 
 describe('a claim', () => {

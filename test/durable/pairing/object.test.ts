@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Udid } from '../../../src/domain/ids.ts';
 import type { IssuedChallenge, RedemptionAnswer } from '../../../src/domain/pairing/ports.ts';
 import { ok, refuse } from '../../../src/std/outcome.ts';
-import { addMs, type EpochMs, HOUR_MS, MINUTE_MS } from '../../../src/std/time.ts';
+import { addMs, DAY_MS, type EpochMs, HOUR_MS, MINUTE_MS } from '../../../src/std/time.ts';
 import {
   claimRequest,
   freshWatch,
@@ -52,6 +52,15 @@ async function alarmAt(watch: Udid, at: EpochMs): Promise<boolean> {
   } finally {
     vi.useRealTimers();
   }
+}
+
+/** The object's own tables, none when it has deleted itself, and its alarm. */
+function stored(watch: Udid): Promise<{ tables: string[]; alarm: number | null }> {
+  return runInDurableObject(env.PAIRING.getByName(watch), async (_, { storage }) => {
+    const names = storage.sql.exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'");
+    const tables = names.toArray().map(({ name }) => name);
+    return { tables: tables.filter((name) => !/^(_cf|sqlite)_/.test(name)), alarm: await storage.getAlarm() };
+  });
 }
 
 function row(pairingId: string) {
@@ -452,6 +461,43 @@ describe('limits', () => {
     expect(answer.kind).toBe('redeemed');
   });
 
+  it('give a whole /48 one challenge beyond the sixty, however many addresses it has', async () => {
+    const watch = freshWatch();
+    const at = now();
+    const forgers = ['2001:db8:f:1::/64', '2001:db8:f:2::/64', '2001:db8:f:3::/64'];
+    for (const source of forgers) for (let i = 0; i < 20; i++) await challenged(watch, at, source);
+    for (let i = 10; i < 30; i++) {
+      const request = watchRequest(watch, { source: `2001:db8:f:${i}::/64` });
+      expect(refusal(await store().challenge(request, at)).kind).toBe('watch-rate');
+    }
+    await challenged(watch, at, '2001:db8:a:1::/64');
+    const neighbor = watchRequest(watch, { source: '2001:db8:a:2::/64' });
+    expect(refusal(await store().challenge(neighbor, at)).kind).toBe('watch-rate');
+  });
+
+  it('keep counting challenges while more addresses bring bad tokens than are remembered', async () => {
+    const watch = freshWatch();
+    const at = now();
+    for (let i = 0; i < 20; i++) await challenged(watch, at);
+    const counts = await runInDurableObject(env.PAIRING.getByName(watch), (object, state) => {
+      for (let i = 0; i < 1100; i++) {
+        const request = watchRequest(watch, { source: `2001:db8:f:${i.toString(16)}::/64` });
+        const token = refuse({ kind: 'token-malformed' as const, securityToken: null });
+        object.redeem(redemption(watch, 'S', { token, request }), at);
+      }
+      return state.storage.sql
+        .exec(
+          "SELECT kind, count(*) AS n FROM requests WHERE source = '192.0.2.1' OR kind = 'refusal' GROUP BY 1",
+        )
+        .toArray();
+    });
+    expect(counts).toEqual([
+      { kind: 'challenge', n: 20 },
+      { kind: 'refusal', n: 1024 },
+    ]);
+    expect(refusal(await store().challenge(watchRequest(watch), at)).kind).toBe('source-rate');
+  });
+
   it('are not loosened by a flood of bad tokens', async () => {
     const watch = freshWatch();
     const at = now();
@@ -557,6 +603,69 @@ describe('the alarm', () => {
     expect(await row(first.pairingId)).toBeNull();
     const { results } = await env.DB.prepare('SELECT 1 FROM pairings WHERE watch_udid = ?').bind(watch).all();
     expect(results).toHaveLength(5);
+  });
+
+  it('forgets sixty watches that nobody claimed a day after the last request, with their rows in D1', async () => {
+    const at = now();
+    const watches = Array.from({ length: 60 }, freshWatch);
+    const made = await Promise.all(watches.map((watch) => challenged(watch, at)));
+    for (const watch of watches) await alarmAt(watch, addMs(at, 10 * MINUTE_MS));
+    expect(await row(made[0]?.pairingId ?? '')).toMatchObject({ state: 'expired' });
+    const endMs = addMs(at, 10 * MINUTE_MS + DAY_MS);
+    for (const watch of watches) await alarmAt(watch, addMs(endMs, -1));
+    expect((await store().history(watches[0] as Udid)).length).toBe(1);
+    for (const watch of watches) await alarmAt(watch, endMs);
+    for (const watch of watches) expect(await stored(watch)).toEqual({ tables: [], alarm: null });
+    const { results } = await env.DB.prepare(
+      `SELECT 1 FROM pairings WHERE watch_udid IN (${watches.map((watch) => `'${watch}'`).join(', ')})`,
+    ).all();
+    expect(results).toEqual([]);
+    for (const watch of watches) expect(await alarmAt(watch, endMs)).toBe(false);
+    expect((await store().challenge(watchRequest(watches[0] as Udid), endMs)).ok).toBe(true);
+  });
+
+  it('is set for that day by itself, and put off by a further request', async () => {
+    const watch = freshWatch();
+    const at = now();
+    await challenged(watch, at);
+    await alarmAt(watch, addMs(at, 10 * MINUTE_MS));
+    expect((await stored(watch)).alarm).toBe(at + 10 * MINUTE_MS + DAY_MS);
+    await challenged(watch, addMs(at, 20 * HOUR_MS));
+    for (const hours of [21, 25]) await alarmAt(watch, addMs(at, hours * HOUR_MS));
+    expect(await store().history(watch)).toHaveLength(2);
+    await alarmAt(watch, addMs(at, 46 * HOUR_MS));
+    expect((await stored(watch)).tables).toEqual([]);
+  });
+
+  it('keeps everything of a watch once a phone has claimed a challenge of it', async () => {
+    const watch = freshWatch();
+    const at = now();
+    const { pairingId } = await claimed(watch, at);
+    for (let i = 1; i <= 8; i++) await challenged(watch, addMs(at, i * 11 * MINUTE_MS), `198.51.100.${i}`);
+    for (const days of [1, 2, 3, 30]) await alarmAt(watch, addMs(at, days * DAY_MS));
+    expect((await store().history(watch)).at(-1)).toMatchObject({ pairingId, reason: 'not-redeemed' });
+    expect(await row(pairingId)).toMatchObject({ phone_udid: PHONE });
+  });
+
+  it('forgets nothing before D1 has, and keeps a watch that came meanwhile', async () => {
+    const watch = freshWatch();
+    const at = now();
+    const { pairingId } = await challenged(watch, at);
+    await alarmAt(watch, addMs(at, 10 * MINUTE_MS));
+    const endMs = addMs(at, 2 * DAY_MS);
+    await env.DB.exec('ALTER TABLE pairings RENAME TO pairings_away');
+    try {
+      await alarmAt(watch, endMs);
+      expect((await stored(watch)).tables).toContain('outbox');
+    } finally {
+      await env.DB.exec('ALTER TABLE pairings_away RENAME TO pairings');
+    }
+    expect(await row(pairingId)).not.toBeNull();
+    const late = await challenged(watch, endMs);
+    for (let i = 0; i < 2; i++) await alarmAt(watch, addMs(endMs, MINUTE_MS));
+    expect(await row(pairingId)).toBeNull();
+    expect((await store().history(watch)).map((pairing) => pairing.pairingId)).toEqual([late.pairingId]);
+    value(await store().claim(claimRequest(watch, late.securityToken), addMs(endMs, MINUTE_MS)));
   });
 
   it('tries again when D1 fails, and loses nothing', async () => {

@@ -37,9 +37,11 @@ CREATE TABLE requests (
   id INTEGER PRIMARY KEY,
   kind TEXT NOT NULL CHECK (kind IN ('challenge', 'refusal')),
   source TEXT NOT NULL,
+  network TEXT NOT NULL,
   at_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX requests_by_source ON requests (kind, source, at_ms);
+CREATE INDEX requests_by_network ON requests (kind, network, at_ms);
 
 -- Pairings whose copy in D1 is behind, or is to go.
 CREATE TABLE outbox (
