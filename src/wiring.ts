@@ -104,7 +104,13 @@ async function build(env: Env): Promise<Services> {
 
   const machineInfo = machineInfoVerifier(
     // Apple's intermediates are expired, SHA-1 and RSA-1024; all three are allowed on this chain only.
-    new ChainVerifier({ anchors: config.deviceAnchors, checkDates: false, sha1: true, rsaBitsMin: 1024 }),
+    new ChainVerifier({
+      anchors: config.deviceAnchors,
+      requiredIssuers: config.deviceIssuers,
+      checkDates: false,
+      sha1: true,
+      rsaBitsMin: 1024,
+    }),
   );
   const profiles = profileBuilder(config, authority);
   const foreign = new ForeignIssuers(config.trustedIssuers, fetchJwks, () => epochMs(Date.now()));
@@ -120,12 +126,13 @@ async function build(env: Env): Promise<Services> {
     tokenLifeMs: config.pairingTokenSeconds * 1000,
   });
   const expectedDevices = new D1ExpectedDevices(db);
+  const directory = new FreshDirectory(index, devices);
   const signer = {
     sign: (profile: Parameters<typeof signAttached>[0]) => signAttached(profile, authority.signer),
   };
   const admin: AdminServices = {
     authenticator: new BootstrapKey(config.adminKey),
-    devices: new FreshDirectory(index, devices),
+    devices: directory,
     commands,
     watchEnrollment,
     pairings: new D1PairingReader(db, pairingStore),
@@ -159,7 +166,15 @@ async function build(env: Env): Promise<Services> {
     },
     enroll: {
       pairing,
-      phones: new PhoneEnrollment({ machineInfo, expected: expectedDevices, links, mint, profiles, signer }),
+      phones: new PhoneEnrollment({
+        machineInfo,
+        expected: expectedDevices,
+        standings: directory,
+        links,
+        mint,
+        profiles,
+        signer,
+      }),
     },
     scep: {
       scep: new ScepService({

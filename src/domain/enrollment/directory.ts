@@ -10,6 +10,7 @@ import type {
   PageQuery,
 } from '../admin/services.ts';
 import type { Udid } from '../ids.ts';
+import type { EnrollmentStanding, EnrollmentStandings } from '../pairing/ports.ts';
 import type { Devices } from './device.ts';
 
 /** What the index in D1 offers. */
@@ -18,7 +19,7 @@ export interface DeviceIndex extends DeviceDirectory {
   isKnown(udid: Udid): Promise<boolean>;
 }
 
-export class FreshDirectory implements DeviceDirectory {
+export class FreshDirectory implements DeviceDirectory, EnrollmentStandings {
   readonly #index: DeviceIndex;
   readonly #devices: Devices;
 
@@ -35,5 +36,13 @@ export class FreshDirectory implements DeviceDirectory {
     if (!(await this.#index.isKnown(udid))) return null;
     await this.#devices.of(udid).flush();
     return this.#index.find(udid);
+  }
+
+  /** What enrollment a UDID has, as its own object says. */
+  async standing(udid: Udid): Promise<EnrollmentStanding> {
+    const device = (await this.#index.isKnown(udid)) ? await this.#devices.of(udid).describe() : null;
+    if (device === null) return { kind: 'unknown' };
+    const { serial, startedAtMs } = device;
+    return device.state === 'checked-out' ? { kind: 'ended', serial } : { kind: 'live', serial, startedAtMs };
   }
 }
