@@ -168,5 +168,7 @@ function decodeRule(rule: EncodedRule): PlatformRule {
 
 /** The members that are there; the generator answers for the words in them. */
 function defined<T>(members: { readonly [K in keyof T]-?: unknown }): T {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as T;
+  const present: Record<string, unknown> = {};
+  for (const name in members) if (members[name] !== undefined) present[name] = members[name];
+  return present as T;
 }
