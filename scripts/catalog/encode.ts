@@ -8,6 +8,7 @@ import {
   type EncodedRule,
   KEY_TYPES,
 } from '../../src/protocol/catalog/encoded.ts';
+import { ANY } from '../../src/protocol/catalog/entry.ts';
 import type { Key, Platforms, Range, Rule } from './facts.ts';
 import type { Merged } from './merge.ts';
 
@@ -58,7 +59,9 @@ function encodeKey(key: Key, on: Platforms, path: readonly Key[]): EncodedKey {
     u: key.subkeys === 'recursive' ? levelsUp(key, path) : undefined,
   });
   const form = key.presence === 'required' ? `${letter}*` : letter;
-  return Object.keys(details).length === 0 ? [key.key, form] : [key.key, form, details];
+  // `ANY app identifier` and its like: any name again.
+  const name = key.key.startsWith('ANY ') ? ANY : key.key;
+  return Object.keys(details).length === 0 ? [name, form] : [name, form, details];
 }
 
 /** A recursive key holds what the nearest key of its kind above it holds. */
