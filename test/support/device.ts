@@ -14,7 +14,7 @@ import { sha256Hex } from '../../src/pki/digest.ts';
 import { randomUuid } from '../../src/pki/random.ts';
 import type { PlistDict } from '../../src/protocol/plist/value.ts';
 import { type Bytes, readUtf8, utf8 } from '../../src/std/bytes.ts';
-import { type EpochMs, epochMs } from '../../src/std/time.ts';
+import { addMs, type EpochMs, epochMs } from '../../src/std/time.ts';
 import { D1CertificateRecords } from '../../src/storage/d1/certificates.ts';
 import { Database } from '../../src/storage/d1/database.ts';
 import { fleetFor } from '../../src/wiring.ts';
@@ -36,6 +36,7 @@ export const FACTS = {
 };
 
 let made = 0;
+let issued = 0;
 
 export interface TestDevice {
   readonly udid: Udid;
@@ -61,11 +62,18 @@ export async function newDevice(choice: DeviceChoice = {}): Promise<TestDevice> 
 /** A further certificate; returns its digest. */
 export async function issue(
   device: Pick<TestDevice, 'udid' | 'object'>,
-  choice: DeviceChoice & { readonly renewalOf?: string; readonly atMs?: EpochMs } = {},
+  choice: DeviceChoice & {
+    readonly renewalOf?: string;
+    readonly atMs?: EpochMs;
+    readonly permittedAtMs?: EpochMs;
+  } = {},
 ): Promise<string> {
   const serialHex = randomUuid().replaceAll('-', '').toLowerCase();
   const digest = await sha256Hex(utf8(serialHex));
-  const { platform = 'watchOS', pairingId = null, renewalOf = null, atMs = START } = choice;
+  // Each a moment after the one before: only a later certificate may begin the next enrollment.
+  issued += 1;
+  const { platform = 'watchOS', pairingId = null, renewalOf = null, permittedAtMs = null } = choice;
+  const atMs = choice.atMs ?? addMs(START, issued);
   const identity: ExpectedIdentity = {
     digest,
     platform,
@@ -74,9 +82,10 @@ export async function issue(
     phoneUdid: pairingId === null ? null : 'PHONE-0001',
     renewalOf,
     issuedAtMs: atMs,
+    permittedAtMs,
   };
   await certificates.insert({
-    subject: { udid: device.udid, serial: identity.serial, platform, origin: { kind: 'expected-serial' } },
+    subject: { udid: device.udid, serial: identity.serial, platform, origin: { kind: 'link', linkId: 'x' } },
     credentialId: serialHex,
     certificateDigest: digest,
     certificateDer: utf8(serialHex),

@@ -51,23 +51,22 @@ function enrollment(over: Partial<Enrollment> = {}): Enrollment {
     osVersion: null,
     buildVersion: null,
     supervised: true,
+    identityIssuedAtMs: epochMs(0),
     startedAtMs: epochMs(1),
     enrolledAtMs: epochMs(2),
     ...over,
   };
 }
 
-function expected(digest: string, renewalOf: string | null = null): ExpectedIdentity {
+function expected(
+  digest: string,
+  renewalOf: string | null = null,
+  over: Partial<ExpectedIdentity> = {},
+): ExpectedIdentity {
   const serial = 'SERIAL2' as SerialNumber;
-  return {
-    digest,
-    platform: 'watchOS',
-    serial,
-    pairingId: 'pairing-2',
-    phoneUdid: 'PHONE-0002',
-    renewalOf,
-    issuedAtMs: NOW,
-  };
+  const pairing = { pairingId: 'pairing-2', phoneUdid: 'PHONE-0002' };
+  const times = { issuedAtMs: NOW, permittedAtMs: null };
+  return { digest, platform: 'watchOS', serial, ...pairing, renewalOf, ...times, ...over };
 }
 
 const kindOf = (outcome: { ok: boolean; refusal?: { kind: string } }) =>
@@ -137,6 +136,7 @@ describe('Authenticate', () => {
       unlockToken: null,
       bootstrapToken: null,
       supervised: null,
+      identityIssuedAtMs: NOW,
       startedAtMs: NOW,
       enrolledAtMs: null,
     });
@@ -165,6 +165,48 @@ describe('Authenticate', () => {
       );
     },
   );
+});
+
+describe('a certificate that may begin no enrollment here', () => {
+  const decide = (state: Enrollment | null, identity: Partial<ExpectedIdentity>) =>
+    kindOf(decideAuthenticate(state, [expected(FRESH, null, identity)], FRESH, FACTS, NOW));
+  const gone = enrollment({ state: 'checked-out' });
+
+  it('is a renewal', () => {
+    for (const state of [null, enrollment(), gone]) {
+      expect(decide(state, { renewalOf: PIN })).toBe('identity-unknown');
+    }
+  });
+
+  it('is one that was issued no later than the one that began the last', () => {
+    const last = { identityIssuedAtMs: NOW };
+    for (const state of [enrollment(last), { ...gone, ...last }]) {
+      expect(decide(state, { issuedAtMs: NOW })).toBe('identity-unknown');
+      expect(decide(state, { issuedAtMs: epochMs(NOW + 1) })).toBe('ok');
+    }
+  });
+
+  it('is one for another platform, while the device is enrolled', () => {
+    expect(decide(enrollment(), { platform: 'iOS' })).toBe('enrollment-live');
+    expect(decide(gone, { platform: 'iOS' })).toBe('ok');
+  });
+
+  it('is one of a listed serial number, if the live enrollment is newer than the listing or another’s', () => {
+    const serial = enrollment().serial;
+    const facts = { ...FACTS, serial };
+    const listed = (state: Enrollment, at: number, own = serial) => {
+      const identity = expected(FRESH, null, { permittedAtMs: epochMs(at), serial: own });
+      return kindOf(decideAuthenticate(state, [identity], FRESH, { ...facts, serial: own }, NOW));
+    };
+    const live = enrollment({ startedAtMs: epochMs(100) });
+    expect([listed(live, 99), listed(live, 100), listed(live, 101)]).toEqual([
+      'enrollment-live',
+      'enrollment-live',
+      'ok',
+    ]);
+    expect(listed({ ...live, state: 'checked-out' }, 1)).toBe('ok');
+    expect(listed({ ...live, state: 'checked-out' }, 1, 'SERIAL9' as SerialNumber)).toBe('enrollment-live');
+  });
 });
 
 describe('the serial number in Authenticate', () => {

@@ -9,7 +9,7 @@ import refusalsSource from '../../../src/http/mdm/refusals.ts?raw';
 import {
   DeviceKey,
   type PlistDict,
-  type SimulatedPhone,
+  SimulatedPhone,
   type SimulatedWatch,
   writePlist,
 } from '../../simulator/index.ts';
@@ -28,10 +28,12 @@ import {
   admin,
   adminReply,
   assignedPhone,
+  commandState,
   enrolledPhone,
   type Json,
   logged,
   logSince,
+  order,
   pairedWatch,
   put,
   send,
@@ -530,6 +532,36 @@ it('a serial number at Authenticate that the credential was not for is refused',
   await other.authenticate();
 });
 
+it('a live watch is not replaced by a certificate for an iPhone of its UDID', async () => {
+  const { udid, serial } = watch;
+  const { body } = await adminReply('POST', 'enrollment-links', {
+    udid,
+    serial,
+    platform: 'iOS',
+    signed: false,
+  });
+  const reply = await send(new Request(String(body['url'])));
+  const impostor = await SimulatedPhone.create(phone.world, { udid, serial });
+  await impostor.installIdentity(Buffer.from(await reply.arrayBuffer()));
+  const message = { MessageType: 'Authenticate', UDID: udid, Topic: 'x', SerialNumber: serial };
+  const signed = (bytes: Uint8Array) => impostor.mdmSignature(bytes);
+  await refused({ path: '/mdm/checkin', status: 403, kind: 'enrollment-live', message, signed });
+});
+
+it('a result that cannot be read three times over is given up, and the queue goes on', async () => {
+  const uuids = [await order(watch, 'SecurityInfo'), await order(watch, 'ProfileList')];
+  const report = async (body: Buffer) =>
+    put('/mdm/connect', body, { 'mdm-signature': watch.mdmSignature(body) });
+  const idle = writePlist({ UDID: watch.udid, Status: 'Idle' });
+  expect((await report(idle)).status).toBe(200);
+  const garbled = Buffer.from('<plist><dict><key>CommandUUID</key>');
+  const statuses: number[] = [];
+  for (let i = 0; i < 3; i++) statuses.push((await report(garbled)).status);
+  expect(statuses).toEqual([400, 400, 200]);
+  expect(await commandState(watch, uuids[0]!)).toBe('error');
+  expect((await watch.connect()).commands).toMatchObject([{ commandUuid: uuids[1] }]);
+});
+
 describe('limits', () => {
   const padded = (message: PlistDict, size: number) => {
     const plain = writePlist(message);
@@ -574,7 +606,7 @@ describe('limits', () => {
   });
 
   it('hold for a body that does not say how long it is', async () => {
-    const body = padded({ UDID: phone.udid, Status: 'Idle' }, 1024 * 1024 + 1);
+    const body = padded({ UDID: phone.udid, Status: 'Idle' }, 4 * 1024 * 1024 + 1);
     const stream = new ReadableStream({
       start(controller) {
         for (let at = 0; at < body.length; at += 65_536) controller.enqueue(body.subarray(at, at + 65_536));
