@@ -3,7 +3,7 @@
  * and can be told without a request is told here, all of it at once; a Worker with a broken configuration answers
  * 503, and its log and `/healthz` name the settings at fault, never their values.
  */
-import { findAppleAnchor } from './pki/apple-anchors.ts';
+import { APPLE_ROOT_SPKI_DIGEST, deviceIssuersUnder, findAppleAnchor } from './pki/apple-anchors.ts';
 import { type Certificate, parseCertificate } from './pki/certificate.ts';
 import { parsePem } from './pki/pem.ts';
 import { Fault } from './std/outcome.ts';
@@ -28,6 +28,12 @@ export interface Config {
   readonly caKeyPem: Secret<string>;
   /** Roots that sign device identity certificates. */
   readonly deviceAnchors: readonly Certificate[];
+  /**
+   * SHA-256 of the keys (SubjectPublicKeyInfo, lower-case hex) of CAs that make device identities: the chain of a
+   * MachineInfo must pass through one. Optional setting `DEVICE_ISSUERS`, separated by spaces or commas. Without it:
+   * Apple's two published device CAs under Apple's anchors, and a simulated anchor itself under that.
+   */
+  readonly deviceIssuers: readonly string[];
   /** False when any anchor is not one that Apple publishes. */
   readonly anchorsArePublished: boolean;
   readonly storageKey: Secret<string>;
@@ -63,6 +69,10 @@ export async function readConfig(env: Env): Promise<Config> {
     environment === 'local' || anchorsArePublished,
     'production takes only anchors that Apple publishes',
   );
+  const issuersUnder = await Promise.all(
+    deviceAnchors.map((anchor, n) => deviceIssuersUnder(anchor, published[n] ?? null)),
+  );
+  const deviceIssuers = readDeviceIssuers(env, faults) ?? [...new Set(issuersUnder.flat())];
   const seconds = Number(env.PAIRING_TOKEN_SECONDS ?? PAIRING_TOKEN_SECONDS.max);
   const { min, max } = PAIRING_TOKEN_SECONDS;
   check(
@@ -82,6 +92,7 @@ export async function readConfig(env: Env): Promise<Config> {
     caCertificatePem: env.CA_CERTIFICATE,
     caKeyPem: new Secret(env.CA_KEY),
     deviceAnchors,
+    deviceIssuers,
     anchorsArePublished,
     storageKey: new Secret(env.STORAGE_KEY),
     tokenKeys: new Secret(env.TOKEN_KEYS),
@@ -122,4 +133,20 @@ function readAnchors(pem: string | undefined, faults: string[]): readonly Certif
     faults.push(`DEVICE_ANCHORS: ${certificate.refusal.reason}`);
     return [];
   });
+}
+
+/** Unlike the other settings it need not be declared, so the generated `Env` may not have it. */
+type WithDeviceIssuers = Env & { readonly DEVICE_ISSUERS?: string };
+
+/** `null` when nothing is set. */
+function readDeviceIssuers(env: WithDeviceIssuers, faults: string[]): readonly string[] | null {
+  if (env.DEVICE_ISSUERS === undefined) return null;
+  const digests = env.DEVICE_ISSUERS.split(/[\s,]+/).filter((digest) => digest !== '');
+  if (digests.length === 0 || !digests.every((digest) => /^[0-9a-f]{64}$/.test(digest))) {
+    faults.push('DEVICE_ISSUERS: SHA-256 of public keys, each 64 lower-case hexadecimal digits');
+  }
+  if (digests.includes(APPLE_ROOT_SPKI_DIGEST)) {
+    faults.push('DEVICE_ISSUERS: not Apple Root CA, under which developers have certificates');
+  }
+  return digests;
 }

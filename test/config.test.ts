@@ -3,10 +3,13 @@ import { env } from 'cloudflare:workers';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { readConfig } from '../src/config.ts';
 import worker from '../src/index.ts';
+import { sha256Hex } from '../src/pki/digest.ts';
 import { Fault } from '../src/std/outcome.ts';
 
 const own = env as Env;
 const broken = (over: Partial<Record<keyof Env, unknown>>) => ({ ...own, ...over }) as Env;
+const A_DIGEST = '74b67db15c23cc36ab2a356bd1ec2dcb27542e5509b757a9162dbbbe424a4e7c';
+const APPLE_ROOT_SPKI = 'eb4993efa9b089e593418aa893f8e93a7374d810e52fcbe01e7f1d7e92a6d024';
 const MARK = 'kX7mark-that-must-not-be-told';
 
 const lines: string[] = [];
@@ -92,6 +95,27 @@ describe('a configuration', () => {
     expect(await faultOf({ ENVIRONMENT: 'production' })).toContain(
       'DEVICE_ANCHORS: production takes only anchors that Apple publishes',
     );
+  });
+
+  it('under simulated anchors takes those alone as makers of device identities', async () => {
+    const config = await readConfig(own);
+    expect(config.deviceIssuers).toEqual(
+      await Promise.all(config.deviceAnchors.map(({ spki }) => sha256Hex(spki))),
+    );
+  });
+
+  it('takes the makers of device identities that it is told', async () => {
+    const told = { DEVICE_ISSUERS: ` ${A_DIGEST},\n${'0'.repeat(64)} ` };
+    expect((await readConfig({ ...own, ...told })).deviceIssuers).toEqual([A_DIGEST, '0'.repeat(64)]);
+    for (const wrong of [
+      '',
+      ' , ',
+      A_DIGEST.toUpperCase(),
+      A_DIGEST.slice(1),
+      `${A_DIGEST};`,
+      APPLE_ROOT_SPKI,
+    ])
+      expect(await faultOf({ DEVICE_ISSUERS: wrong } as object), wrong).toContain('DEVICE_ISSUERS: ');
   });
 
   it('with several things wrong has all of them told', async () => {

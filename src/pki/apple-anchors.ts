@@ -6,6 +6,8 @@ import type { Certificate } from './certificate.ts';
 import { certificateDigest } from './certificate.ts';
 import { sha256Hex } from './digest.ts';
 
+export const APPLE_ROOT_SPKI_DIGEST = 'eb4993efa9b089e593418aa893f8e93a7374d810e52fcbe01e7f1d7e92a6d024';
+
 export interface AppleAnchor {
   readonly name: string;
   /** What may chain to it: a device's identity, or the attestation of a key. */
@@ -20,7 +22,7 @@ export const APPLE_ANCHORS: readonly AppleAnchor[] = [
     name: 'Apple Root CA',
     purpose: 'device',
     certificateDigest: 'b0b1730ecbc7ff4505142c49f1295e6eda6bcaed7e2c68c5be91b5a11001f024',
-    spkiDigest: 'eb4993efa9b089e593418aa893f8e93a7374d810e52fcbe01e7f1d7e92a6d024',
+    spkiDigest: APPLE_ROOT_SPKI_DIGEST,
   },
   {
     name: 'Apple iPhone Certification Authority',
@@ -42,9 +44,25 @@ export const APPLE_ANCHORS: readonly AppleAnchor[] = [
   },
 ];
 
+const APPLE_DEVICE_ISSUERS: readonly string[] = APPLE_ANCHORS.filter(({ name }) =>
+  ['Apple iPhone Device CA', 'Apple iPhone Certification Authority'].includes(name),
+).map(({ spkiDigest }) => spkiDigest);
+
 /** The published authority that this certificate is, byte for byte; `null` for every other one. */
 export async function findAppleAnchor(certificate: Certificate): Promise<AppleAnchor | null> {
   const digest = await certificateDigest(certificate);
   const anchor = APPLE_ANCHORS.find((published) => published.certificateDigest === digest);
   return anchor !== undefined && anchor.spkiDigest === (await sha256Hex(certificate.spki)) ? anchor : null;
+}
+
+/**
+ * Whose certificates say "this is a device", under one anchor. A simulated anchor makes devices itself. Under Apple's
+ * it is the two that are published for that (Over-the-Air Profile Delivery: "issued from Apple iPhone Device CA"), not
+ * the root, under which developers have certificates too. Which CA signs for a watch is not published.
+ */
+export async function deviceIssuersUnder(
+  anchor: Certificate,
+  published: AppleAnchor | null,
+): Promise<readonly string[]> {
+  return published === null ? [await sha256Hex(anchor.spki)] : APPLE_DEVICE_ISSUERS;
 }

@@ -37,8 +37,6 @@ const BACKDATE_MS = HOUR_MS;
 /** 128 random bits, against the 64 that CAs are held to; RFC 5280 §4.1.2.2 allows 20 octets. */
 const SERIAL_BYTES = 16;
 
-const OID_CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
-
 export interface IdentityRequest {
   readonly spki: Bytes;
   readonly keyKind: 'RSA' | 'EC';
@@ -122,7 +120,7 @@ async function extensions({ spki, keyKind }: IdentityRequest, ca: Certificate): 
   return [
     extension(OID.basicConstraints, true, sequence()),
     extension(OID.keyUsage, true, namedBits(usage)),
-    extension(OID.extendedKeyUsage, false, sequence(objectIdentifier(OID_CLIENT_AUTH))),
+    extension(OID.extendedKeyUsage, false, sequence(objectIdentifier(OID.clientAuth))),
     extension(OID.subjectKeyIdentifier, false, octetString(keyId)),
     ...(issuerKeyId === null
       ? []

@@ -33,6 +33,8 @@ export interface Certificate {
   readonly isCa: boolean;
   readonly pathLength: number | null;
   readonly keyUsage: number | null;
+  /** Dotted purposes; `null` without the extension, which then limits nothing (RFC 5280 §4.2.1.12). */
+  readonly extendedKeyUsage: readonly string[] | null;
   readonly subjectKeyIdentifier: Bytes | null;
   /** The first critical extension that nothing here understands. */
   readonly unhandledCritical: string | null;
@@ -75,6 +77,7 @@ interface Extensions {
   isCa: boolean;
   pathLength: number | null;
   keyUsage: number | null;
+  extendedKeyUsage: readonly string[] | null;
   subjectKeyIdentifier: Bytes | null;
   unhandledCritical: string | null;
 }
@@ -163,6 +166,7 @@ function readTail(reader: BerReader, version: number): Extensions {
     isCa: false,
     pathLength: null,
     keyUsage: null,
+    extendedKeyUsage: null,
     subjectKeyIdentifier: null,
     unhandledCritical: null,
   };
@@ -205,6 +209,15 @@ function readExtension(type: string, value: Bytes, into: Extensions): boolean {
     const reader = new BerReader(value, { der: true });
     into.keyUsage = reader.namedBits();
     return reader.finish();
+  }
+  if (type === OID.extendedKeyUsage) {
+    const reader = new BerReader(value, { der: true });
+    const purposes: string[] = [];
+    reader.enter(TAG.sequence);
+    while (reader.more()) purposes.push(reader.oid());
+    reader.leave();
+    into.extendedKeyUsage = purposes;
+    return reader.finish() && purposes.length > 0;
   }
   if (type === OID.subjectKeyIdentifier) {
     const reader = new BerReader(value, { der: true });

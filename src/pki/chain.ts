@@ -23,8 +23,11 @@ const CACHED_CHAINS_MAX = 4096;
 
 export interface ChainOptions {
   readonly anchors: readonly Certificate[];
-  /** Lower-case hex SHA-256 of a SubjectPublicKeyInfo: an anchor that the chain itself carries (facts 20). */
-  readonly anchorSpkiDigests?: readonly string[];
+  /**
+   * Lower-case hex SHA-256 of SubjectPublicKeyInfos: a path counts only with one of these keys among its CAs. For an
+   * anchor under which others get certificates as well: what they hold then proves nothing here.
+   */
+  readonly requiredIssuers?: readonly string[];
   readonly checkDates: boolean;
   readonly sha1: boolean;
   readonly rsaBitsMin: number;
@@ -129,7 +132,11 @@ export class ChainVerifier {
         continue;
       }
       const longer = [...path, issuer];
-      if (await this.#isAnchor(issuer)) return longer;
+      if (this.#isAnchor(issuer)) {
+        const foreign = await this.#requiredIssuerRefusal(longer);
+        if (foreign === null) return longer;
+        search.refusal ??= foreign;
+      }
       const complete = await this.#extend(longer, search);
       if (complete !== null) return complete;
     }
@@ -158,10 +165,17 @@ export class ChainVerifier {
     return { kind: 'chain-algorithm', algorithm: `${child.signatureAlgorithm}, key ${key}` };
   }
 
-  async #isAnchor(certificate: Certificate): Promise<boolean> {
-    if (this.#options.anchors.some((anchor) => equalBytes(anchor.der, certificate.der))) return true;
-    const digests = this.#options.anchorSpkiDigests ?? [];
-    return digests.length > 0 && digests.includes(await sha256Hex(certificate.spki));
+  #isAnchor(certificate: Certificate): boolean {
+    return this.#options.anchors.some((anchor) => equalBytes(anchor.der, certificate.der));
+  }
+
+  /** The reason names the key of the CA that issued the leaf, so that whoever meant that CA can require it. */
+  async #requiredIssuerRefusal([, ...issuers]: readonly Certificate[]): Promise<ChainRefusal | null> {
+    const { requiredIssuers } = this.#options;
+    if (requiredIssuers === undefined) return null;
+    const digests = await Promise.all(issuers.map(({ spki }) => sha256Hex(spki)));
+    if (digests.some((digest) => requiredIssuers.includes(digest))) return null;
+    return { kind: 'chain-constraint', reason: `no required issuer; issued by key ${digests[0]}` };
   }
 }
 

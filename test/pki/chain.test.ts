@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { APPLE_ANCHORS, findAppleAnchor } from '../../src/pki/apple-anchors.ts';
+import { APPLE_ANCHORS, deviceIssuersUnder, findAppleAnchor } from '../../src/pki/apple-anchors.ts';
 import { type Certificate, parseCertificate } from '../../src/pki/certificate.ts';
 import { CHAIN_LENGTH_MAX, type ChainOptions, ChainVerifier } from '../../src/pki/chain.ts';
 import { sha256Hex } from '../../src/pki/digest.ts';
@@ -96,18 +96,27 @@ describe('a chain', () => {
     expect(await outcome(verifier(), root, [root])).toBe('chain-incomplete');
   });
 
-  it('may end at an anchor known by its key, which it must then carry', async () => {
-    const anchorSpkiDigests = [await sha256Hex(rsa.spki)];
-    expect(await outcome(verifier({ anchors: [], anchorSpkiDigests }), leaf, [middle, root])).toBe(3);
-    expect(await outcome(verifier({ anchors: [], anchorSpkiDigests }), leaf, [middle])).toBe(
-      'chain-incomplete',
-    );
-    // A certificate of the same name with another key is not that anchor.
-    const fake = await issue({ subject: commonName('root'), key: ec, ca: true });
-    const under = await issue({ subject: commonName('leaf'), key: other, issuer: fake });
-    expect(await outcome(verifier({ anchors: [], anchorSpkiDigests }), under, [fake])).toBe(
-      'chain-incomplete',
-    );
+  it('passes through a required issuer, wherever among its CAs that stands', async () => {
+    const digest = async ({ spki }: Key) => sha256Hex(spki);
+    const under = (...requiredIssuers: string[]) => verifier({ requiredIssuers });
+    expect(await outcome(under(await digest(ec)), leaf, [middle])).toBe(3);
+    expect(await outcome(under('00', await digest(rsa)), leaf, [middle])).toBe(3);
+    // The leaf's own key is no issuer, and no list means no issuer at all.
+    for (const chain of [under(), under(await digest(other)), under(await digest(small))])
+      expect(await outcome(chain, leaf, [middle])).toBe('chain-constraint');
+    const refused = await under('00').verify(read(leaf), [read(middle)], NOW);
+    expect(!refused.ok && refused.refusal).toEqual({
+      kind: 'chain-constraint',
+      reason: `no required issuer; issued by key ${await digest(ec)}`,
+    });
+  });
+
+  it('takes another way when only that one passes through a required issuer', async () => {
+    const required = await issue({ subject: commonName('required'), key: small, issuer: root, ca: true });
+    const detour = await issue({ subject: commonName('middle'), key: ec, issuer: required, ca: true });
+    const chain = verifier({ requiredIssuers: [await sha256Hex(small.spki)], rsaBitsMin: 1024 });
+    expect(await outcome(chain, leaf, [middle])).toBe('chain-constraint');
+    expect(await outcome(chain, leaf, [middle, detour, required])).toBe(4);
   });
 
   it('names chain by their octets', async () => {
@@ -327,6 +336,15 @@ describe('Apple’s published authorities', () => {
     const all = APPLE_ANCHORS.flatMap(({ certificateDigest, spkiDigest }) => [certificateDigest, spkiDigest]);
     expect(new Set(all).size).toBe(8);
     for (const digest of all) expect(digest).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('name two makers of device identities, and not the root that developers stand under', async () => {
+    const [appleRoot] = APPLE_ANCHORS;
+    expect(await deviceIssuersUnder(read(root), appleRoot ?? null)).toEqual([
+      '74b67db15c23cc36ab2a356bd1ec2dcb27542e5509b757a9162dbbbe424a4e7c',
+      '13686ec675f9fd26a123adb17b5533f593cf451edd6105ae39b748277a3922e5',
+    ]);
+    expect(await deviceIssuersUnder(read(root), null)).toEqual([await sha256Hex(rsa.spki)]);
   });
 
   it('a certificate made to look like one is none', async () => {

@@ -2,16 +2,23 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Certificate, parseCertificate } from '../../src/pki/certificate.ts';
 import { ChainVerifier } from '../../src/pki/chain.ts';
+import { sha256Hex } from '../../src/pki/digest.ts';
 import { MACHINE_INFO_BYTES_MAX, verifyMachineInfoSignature } from '../../src/pki/machine-info-signature.ts';
 import { MDM_SIGNATURE_CHARACTERS_MAX, verifyMdmSignature } from '../../src/pki/mdm-signature.ts';
 import { toBase64, toBase64Url } from '../../src/std/bytes.ts';
 import { epochMs } from '../../src/std/time.ts';
-import { type Bytes, join, type Style } from './support/asn1.ts';
+import { type Bytes, encode, join, oid, type Style, sequence } from './support/asn1.ts';
 import { commonName, EMPTY_NAME, type Identity, issue, makeKey, name } from './support/authority.ts';
 import { type CmsPlan, makeCms } from './support/cms.ts';
 
 const BODY = new TextEncoder().encode('<plist version="1.0"><dict/></plist>') as Bytes;
 const NOW = epochMs(Date.UTC(2026, 10, 22));
+const [SERVER_AUTH, CLIENT_AUTH, CODE_SIGNING] = [1, 2, 3].map((n) => `1.3.6.1.5.5.7.3.${n}`) as [
+  string,
+  string,
+  string,
+];
+const der = ({ certificate }: Identity) => certificate;
 const indefinite: Style = () => 'indefinite';
 
 let device: Identity;
@@ -196,6 +203,56 @@ describe('MachineInfo', () => {
       rsaBitsMin: 1024,
     });
     expect(await check(await make(), strict)).toBe('certificate-expired');
+  });
+
+  it('is refused from anyone else under the same root, and tells which CA vouched for it', async () => {
+    const under = async (...issuers: Identity[]) =>
+      new ChainVerifier({
+        anchors: [read(root)],
+        requiredIssuers: await Promise.all(issuers.map(({ key }) => sha256Hex(key.spki))),
+        checkDates: false,
+        sha1: true,
+        rsaBitsMin: 1024,
+      });
+    const relations = await issue({
+      subject: commonName('Developer Relations'),
+      key: await makeKey('P-256'),
+      issuer: root,
+      ca: true,
+    });
+    const developer = await issue({
+      subject: commonName('5AF0A6D2-6FA0-4C52-B1C9-6FD2E8A43A6C'),
+      key: factory.key,
+      issuer: relations,
+    });
+    const forged = await make({ signer: developer, certificates: [developer, relations].map(der) });
+    for (const chainOf of [await under(deviceCa), await under(deviceCa, authority)]) {
+      expect(await check(await make(), chainOf)).toBe('ok');
+      expect(await verifyMachineInfoSignature(forged, chainOf, NOW)).toEqual({
+        ok: false,
+        refusal: {
+          kind: 'chain-constraint',
+          reason: `no required issuer; issued by key ${await sha256Hex(relations.key.spki)}`,
+        },
+      });
+    }
+    expect(await check(await make(), await under(authority))).toBe('ok');
+    expect(await check(await make(), await under(relations))).toBe('chain-constraint');
+  });
+
+  it.each([
+    ['no purpose at all', undefined, 'ok'],
+    ['TLS at both ends', [SERVER_AUTH, CLIENT_AUTH], 'ok'],
+    ['signing code', [CODE_SIGNING], 'signer-purpose'],
+    ['TLS and signing code', [CLIENT_AUTH, CODE_SIGNING], 'signer-purpose'],
+    ['any purpose', ['2.5.29.37.0'], 'signer-purpose'],
+  ])('by a certificate for %s', async (_, purposes, expected) => {
+    const value = purposes === undefined ? undefined : encode(sequence(...purposes.map(oid)));
+    const extra = value === undefined ? [] : [{ type: '2.5.29.37', critical: false, value }];
+    const signer = await issue({ subject: factory.subject, key: factory.key, issuer: deviceCa, extra });
+    expect(await check(await make({ signer, certificates: [signer, deviceCa, authority].map(der) }))).toBe(
+      expected,
+    );
   });
 
   it('is refused when its content changed, at every octet of it', async () => {

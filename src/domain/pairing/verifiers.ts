@@ -32,15 +32,13 @@ export function machineInfoVerifier(chain: ChainVerifier): MachineInfoVerifier {
 }
 
 /**
- * Bytes that are no CMS are malformed; a CMS that does not verify is somebody's who is not a device. Where only the
- * issuer is unknown its digest is told: which CA signs for a watch is not published, and this is how it is learned.
+ * Bytes that are no CMS are malformed; a CMS that does not verify is somebody's who is not a device. The reason is told:
+ * which CA signs for a watch is not published, and the digest in the refusal of a real one is how to learn it.
  */
 function signatureRefusal(refusal: MachineInfoSignatureRefusal): MachineInfoRefusal {
   if (refusal.kind === 'malformed-cms') return { kind: 'machine-info-malformed', detail: refusal.reason };
-  if (refusal.kind === 'issuer-not-allowed') {
-    return { kind: 'machine-info-unverified', detail: `issuer-not-allowed ${refusal.spkiDigest}` };
-  }
-  return { kind: 'machine-info-unverified', detail: refusal.kind };
+  const reason = 'reason' in refusal ? `: ${refusal.reason}` : '';
+  return { kind: 'machine-info-unverified', detail: `${refusal.kind}${reason}` };
 }
 
 export function tokenKeys(keys: PairingTokenKeys, issuers: TokenIssuers): TokenKeys {
