@@ -25,8 +25,7 @@ export const RSA_BITS_MAX = 4096;
 
 export type CsrKey =
   | { readonly kind: 'RSA'; readonly bits: number }
-  | { readonly kind: 'EC'; readonly curve: 'P-256' | 'P-384' }
-  | { readonly kind: 'other'; readonly algorithm: string };
+  | { readonly kind: 'EC'; readonly curve: 'P-256' | 'P-384' };
 
 export interface Csr {
   /** The signed part, identifier and length included; likewise the name and the key. */
@@ -61,7 +60,7 @@ export function parseCsr(der: Bytes): Outcome<Csr, CsrRefusal> {
   const signature = reader.bitString();
   reader.leave();
   const key = readKey(spki);
-  if (key === null) reader.fail('malformed public key');
+  if (key === null) reader.fail('malformed public key, or not one of RSA, P-256 and P-384');
   if (!reader.finish() || key === null) return refuse({ kind: 'malformed-csr', reason: reader.error ?? '' });
   return ok({ info, subject, spki, key, challengePassword, signatureAlgorithm, signature });
 }
@@ -110,7 +109,7 @@ const CHALLENGE_STRINGS: ReadonlyMap<number, TextDecoder> = new Map([
   [0x1e, new TextDecoder('utf-16be', { fatal: false, ignoreBOM: true })],
 ]);
 
-/** SubjectPublicKeyInfo (RFC 3279 §2.3): `null` when it cannot be read. */
+/** SubjectPublicKeyInfo (RFC 3279 §2.3): `null` when it cannot be read, or its possession could not be verified. */
 function readKey(spki: Bytes): CsrKey | null {
   const reader = new BerReader(spki, { der: true });
   reader.enter(TAG.sequence);
@@ -124,7 +123,7 @@ function readKey(spki: Bytes): CsrKey | null {
   if (!reader.finish()) return null;
   if (algorithm === OID.rsaEncryption) return readRsaKey(bits);
   if (curve === OID.p256) return { kind: 'EC', curve: 'P-256' };
-  return curve === OID.p384 ? { kind: 'EC', curve: 'P-384' } : { kind: 'other', algorithm };
+  return curve === OID.p384 ? { kind: 'EC', curve: 'P-384' } : null;
 }
 
 /** RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER } */

@@ -4,6 +4,7 @@ import { type CredentialRecord, decideConsume } from '../../src/domain/identity/
 import { type IssuanceCells, IssuanceMint } from '../../src/domain/identity/issuance.ts';
 import { decideTake, type LinkRecord } from '../../src/domain/identity/one-time-link.ts';
 import type {
+  CertificateRecord,
   CertificateRecords,
   CredentialSubject,
   IdentityRegister,
@@ -62,7 +63,9 @@ export function memoryCells(): IssuanceCells {
 }
 
 export class MemoryRegister implements IdentityRegister, CertificateRecords {
-  readonly issuedIdentities: IssuedIdentity[] = [];
+  readonly issuedIdentities: CertificateRecord[] = [];
+  /** Every telling, repeated ones included. */
+  readonly told: IssuedIdentity[] = [];
   readonly current = new Map<Udid, string>();
   /** Thrown by the next call, once. */
   failure: Error | null = null;
@@ -71,6 +74,7 @@ export class MemoryRegister implements IdentityRegister, CertificateRecords {
     const { failure } = this;
     this.failure = null;
     if (failure !== null) throw failure;
+    this.told.push(identity);
     await this.insert(identity);
     this.current.set(identity.subject.udid, identity.certificateDigest);
   }
@@ -79,12 +83,12 @@ export class MemoryRegister implements IdentityRegister, CertificateRecords {
     return this.current.get(udid) === digest;
   }
 
-  async insert(identity: IssuedIdentity): Promise<void> {
+  async insert(identity: CertificateRecord): Promise<void> {
     const known = this.issuedIdentities.some((one) => one.certificateDigest === identity.certificateDigest);
     if (!known) this.issuedIdentities.push(identity);
   }
 
-  async find(digest: string): Promise<IssuedIdentity | null> {
+  async find(digest: string): Promise<CertificateRecord | null> {
     return this.issuedIdentities.find((one) => one.certificateDigest === digest) ?? null;
   }
 }

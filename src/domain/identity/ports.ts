@@ -24,6 +24,8 @@ export interface IssuedIdentity {
   readonly certificateDigest: string;
   readonly certificateDer: Uint8Array<ArrayBuffer>;
   readonly serialHex: string;
+  /** When the credential was first used, however often its request is repeated; for a renewal, this renewal. */
+  readonly issuedAtMs: EpochMs;
   readonly notBeforeMs: EpochMs;
   readonly notAfterMs: EpochMs;
   /** On renewal: the digest of the certificate that signed the request. */
@@ -37,8 +39,11 @@ export interface IssuedIdentity {
  */
 export interface IdentityRegister {
   issued(identity: IssuedIdentity, nowMs: EpochMs): Promise<void>;
-  /** Whether this certificate is the device's current one: what a renewal must be signed with. */
-  isCurrent(udid: Udid, certificateDigest: string): Promise<boolean>;
+  /**
+   * Whether this certificate is the device's current one: what a renewal must be signed with. Signing one is a use, so
+   * a renewed certificate that was not used before becomes the current one by it.
+   */
+  isCurrent(udid: Udid, certificateDigest: string, nowMs: EpochMs): Promise<boolean>;
 }
 
 /**
@@ -52,12 +57,15 @@ export interface CredentialMint {
   ): Promise<{ credentialId: string; challenge: string; expiresAtMs: EpochMs }>;
 }
 
+/** Without the time of issue, which only the device's object compares; the certificate's own start has it to the second. */
+export type CertificateRecord = Omit<IssuedIdentity, 'issuedAtMs'>;
+
 /**
  * The record of every certificate issued here, for ever. `insert` is durable on return and idempotent by digest;
  * `find` returns `null` for a certificate that was never issued. Both throw `Unavailable`. Whoever controlled the
  * store could hide a certificate or make a renewal continue another device's record, not forge a certificate.
  */
 export interface CertificateRecords {
-  insert(identity: IssuedIdentity): Promise<void>;
-  find(certificateDigest: string): Promise<IssuedIdentity | null>;
+  insert(certificate: CertificateRecord): Promise<void>;
+  find(certificateDigest: string): Promise<CertificateRecord | null>;
 }

@@ -30,14 +30,15 @@ export class DeviceIdentityRegister implements IdentityRegister {
       pairingId: pairing?.pairingId ?? null,
       phoneUdid: pairing?.phoneUdid ?? null,
       renewalOf: identity.renewalOf,
-      issuedAtMs: nowMs,
+      issuedAtMs: identity.issuedAtMs,
+      permittedAtMs: origin.kind === 'expected-serial' ? origin.listedAtMs : null,
     });
     if (pairing !== null && identity.renewalOf === null) {
       await this.#pairings.progress(udid, pairing.pairingId, 'identity-issued', nowMs);
     }
   }
 
-  isCurrent(udid: Udid, certificateDigest: string): Promise<boolean> {
-    return this.#devices.of(udid).isCurrent(certificateDigest);
+  isCurrent(udid: Udid, certificateDigest: string, nowMs: EpochMs): Promise<boolean> {
+    return this.#devices.of(udid).isCurrent(certificateDigest, nowMs);
   }
 }

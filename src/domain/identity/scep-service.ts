@@ -1,8 +1,9 @@
 /**
  * Answers SCEP requests (RFC 8894 §3.3): who may have a certificate, and for which key.
  *
- * Two ways lead to one. With a one-time credential as challengePassword: enrollment. Signed by a certificate that was
- * issued here and is the device's current one: renewal, as RenewalReq or, as Apple does it, as PKCSReq. Subject,
+ * Two ways lead to one. With a one-time credential as challengePassword: enrollment. Without one, or with one that is
+ * over, signed by a certificate that was issued here and is the device's current one: renewal, as RenewalReq or, as
+ * Apple does it, as PKCSReq. Subject,
  * lifetime and usage are the authority's; the client brings a key. Observed: Apple signs an enrollment with a
  * throw-away key that is not the requested one, so the two are not compared (RFC 8894 §2.3 says SHOULD).
  *
@@ -42,7 +43,6 @@ export type ScepRefusal =
   | { readonly kind: 'signer-key-not-rsa' }
   | { readonly kind: 'key-too-small'; readonly bits: number }
   | { readonly kind: 'key-too-large'; readonly bits: number }
-  | { readonly kind: 'key-not-supported'; readonly algorithm: string }
   | { readonly kind: 'challenge-missing' }
   | { readonly kind: 'malformed-challenge' }
   | { readonly kind: 'renewal-untrusted' }
@@ -87,6 +87,18 @@ interface OpenRequest {
   readonly csr: Csr;
   readonly keyKind: 'RSA' | 'EC';
 }
+
+/**
+ * No credential, or one that is over: Apple's client may send the challenge of its profile along with a renewal, and
+ * that was used long ago (refused by its age, or forgotten). A wrong secret or another device's name is no renewal.
+ */
+const NO_CREDENTIAL: ReadonlySet<ScepRefusal['kind']> = new Set([
+  'challenge-missing',
+  'malformed-challenge',
+  'credential-used',
+  'credential-expired',
+  'credential-unknown',
+]);
 
 type Grant = Pick<IssuedCertificate, 'subject' | 'credentialId' | 'renewalOf'> & {
   readonly serialHex: string;
@@ -152,14 +164,12 @@ export class ScepService {
   }
 
   async #authorize(request: OpenRequest, nowMs: EpochMs): Promise<Outcome<Grant, ScepRefusal>> {
-    const renewal = await this.#renew(request, nowMs);
-    if (renewal.ok || request.message.messageType === MESSAGE_TYPE.renewalReq) return renewal;
-    // A credential is enough, whoever signed: an enrollment may come from a device that still has an old identity.
+    if (request.message.messageType === MESSAGE_TYPE.renewalReq) return this.#renew(request, nowMs);
+    // The credential first, whoever signed: what a device with an identity was given anew is not to be a renewal.
     const enrollment = await this.#enroll(request, nowMs);
-    const noCredential =
-      !enrollment.ok &&
-      (enrollment.refusal.kind === 'challenge-missing' || enrollment.refusal.kind === 'malformed-challenge');
-    return noCredential && renewal.refusal.kind !== 'renewal-untrusted' ? renewal : enrollment;
+    if (enrollment.ok || !NO_CREDENTIAL.has(enrollment.refusal.kind)) return enrollment;
+    const renewal = await this.#renew(request, nowMs);
+    return renewal.ok || renewal.refusal.kind !== 'renewal-untrusted' ? renewal : enrollment;
   }
 
   async #enroll(request: OpenRequest, nowMs: EpochMs): Promise<Outcome<Grant, ScepRefusal>> {
@@ -195,7 +205,10 @@ export class ScepService {
     const stranger = namedUdids(csr.subject).find((named) => named.toLowerCase() !== udid.toLowerCase());
     if (stranger !== undefined) return refuse({ kind: 'subject-mismatch', named: stranger });
     const digest = await certificateDigest(signer);
-    const [record, current] = await Promise.all([records.find(digest), register.isCurrent(udid, digest)]);
+    const [record, current] = await Promise.all([
+      records.find(digest),
+      register.isCurrent(udid, digest, nowMs),
+    ]);
     if (record === null || !current) return refuse({ kind: 'renewal-not-current' });
     const { subject, credentialId } = record;
     const serialHex = certificates.newSerialHex();
@@ -219,6 +232,7 @@ export class ScepService {
       certificateDigest: await certificateDigest(certificate),
       certificateDer: certificate.der,
       serialHex,
+      issuedAtMs,
       notBeforeMs: certificate.notBeforeMs,
       notAfterMs: certificate.notAfterMs,
       renewalOf,
@@ -236,7 +250,6 @@ function tooSmall(message: ScepMessage) {
 }
 
 function usableKey({ key }: Csr): Outcome<'RSA' | 'EC', ScepRefusal> {
-  if (key.kind === 'other') return refuse({ kind: 'key-not-supported', algorithm: key.algorithm });
   if (key.kind === 'EC') return ok('EC');
   if (key.bits < RSA_BITS_MIN) return refuse({ kind: 'key-too-small', bits: key.bits });
   if (key.bits > RSA_BITS_MAX) return refuse({ kind: 'key-too-large', bits: key.bits });

@@ -44,8 +44,6 @@ export function scepFailure(refusal: ScepRefusal): ScepFailure {
       return { failInfo: 'badRequest', text: `RSA key of ${refusal.bits} bits, 2048 needed` };
     case 'key-too-large':
       return { failInfo: 'badRequest', text: `RSA key of ${refusal.bits} bits, at most 4096` };
-    case 'key-not-supported':
-      return { failInfo: 'badRequest', text: 'the requested key must be RSA, P-256 or P-384' };
     case 'challenge-missing':
     case 'malformed-challenge':
     case 'credential-unknown':

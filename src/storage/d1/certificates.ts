@@ -1,5 +1,5 @@
 /** Every certificate that was issued to a device, for ever: table `certificates`. Rows are written once. */
-import type { CertificateRecords, CredentialOrigin, IssuedIdentity } from '../../domain/identity/ports.ts';
+import type { CertificateRecord, CertificateRecords, CredentialOrigin } from '../../domain/identity/ports.ts';
 import type { Platform, SerialNumber, Udid } from '../../domain/ids.ts';
 import type { EpochMs } from '../../std/time.ts';
 import { blob, type Database } from './database.ts';
@@ -25,7 +25,7 @@ export class D1CertificateRecords implements CertificateRecords {
     this.#database = database;
   }
 
-  async insert(identity: IssuedIdentity): Promise<void> {
+  async insert(identity: CertificateRecord): Promise<void> {
     const { subject } = identity;
     // A serial number that another certificate has is a fault of the authority's: that conflict is not forgiven.
     await this.#database.run(
@@ -46,14 +46,14 @@ export class D1CertificateRecords implements CertificateRecords {
     );
   }
 
-  async find(certificateDigest: string): Promise<IssuedIdentity | null> {
+  async find(certificateDigest: string): Promise<CertificateRecord | null> {
     const sql = 'SELECT * FROM certificates WHERE digest = ?';
     const row = await this.#database.first<Row>(sql, certificateDigest);
-    return row === null ? null : issuedIdentity(row);
+    return row === null ? null : certificateRecord(row);
   }
 }
 
-function issuedIdentity(row: Row): IssuedIdentity {
+function certificateRecord(row: Row): CertificateRecord {
   return {
     subject: {
       udid: row.udid as Udid,

@@ -4,7 +4,7 @@ import { certificateDigest, subjectAttributes } from '../../../src/pki/certifica
 import { toBase64 } from '../../../src/std/bytes.ts';
 import { Unavailable } from '../../../src/std/outcome.ts';
 import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../../src/std/time.ts';
-import { UDID } from '../../support/identity.ts';
+import { NOW, UDID } from '../../support/identity.ts';
 import {
   commonName,
   NONCE,
@@ -124,6 +124,8 @@ describe('enrollment', () => {
     g.advance(30 * MINUTE_MS);
     expect(await issue()).toEqual(first);
     expect(g.register.issuedIdentities).toHaveLength(1);
+    // The device's object must see that nothing newer came.
+    expect(g.register.told.map(({ issuedAtMs }) => issuedAtMs)).toEqual(Array(3).fill(NOW));
   });
 
   it.each([0x0c, 0x13, 0x14, 0x16])('reads a challengePassword with string tag %s', async (challengeTag) => {
@@ -243,6 +245,7 @@ describe('renewal', () => {
       const record = await g.register.find(await certificateDigest(renewed!));
       expect(record?.renewalOf).toBe(await certificateDigest(signer.certificate));
       expect(record?.credentialId).toBe(g.register.issuedIdentities[0]?.credentialId);
+      expect(g.register.told.at(-1)?.issuedAtMs).toBe(g.clock.nowMs);
     },
   );
 
@@ -256,6 +259,51 @@ describe('renewal', () => {
     );
     const { reply } = await g.exchange(g.request({ key: keys.other, challenge }, { signer }));
     expect(reply.status).toBe('0');
+  });
+
+  it.each([
+    ['used within the hour', 10 * MINUTE_MS],
+    ['expired since', 90 * MINUTE_MS],
+    ['as old as the certificate', 300 * DAY_MS],
+  ])('ignores the challenge that the certificate was got with, %s', async (_, ageMs) => {
+    const g = await scepFixture();
+    const challenge = await g.challenge();
+    const { reply } = await g.exchange(g.request({ challenge }));
+    const [certificate] = openReply(reply.content, keys.signer).certificates;
+    g.advance(ageMs);
+    const signer = { key: keys.device, certificate: certificate! };
+    for (const sent of [
+      challenge,
+      `${'0'.repeat(32)}.${challenge.slice(33)}`,
+      'no challenge of ours',
+      null,
+    ]) {
+      g.register.current.set(g.register.told[0]!.subject.udid, await certificateDigest(certificate!));
+      const csr = { key: keys.other, ...(sent === null ? {} : { challenge: sent }) };
+      expect((await g.exchange(g.request(csr, { signer }))).reply.status).toBe('0');
+      expect(g.register.told.at(-1)?.renewalOf).toBe(await certificateDigest(certificate!));
+    }
+  });
+
+  it('is not what a fresh challenge asks for, though the current certificate signs', async () => {
+    const { g, signer } = await enrolled();
+    g.advance(DAY_MS);
+    const challenge = await g.challenge();
+    const { reply } = await g.exchange(g.request({ key: keys.other, challenge }, { signer }));
+    expect(reply.status).toBe('0');
+    expect(g.register.told.at(-1)).toMatchObject({
+      renewalOf: null,
+      credentialId: challenge.slice(0, 32),
+      issuedAtMs: g.clock.nowMs,
+    });
+  });
+
+  it('is not had with a challenge whose secret is wrong', async () => {
+    const { g, signer } = await enrolled();
+    const challenge = `${(await g.challenge()).slice(0, 33)}${'A'.repeat(43)}`;
+    const { reply } = await g.exchange(g.request({ key: keys.other, challenge }, { signer }));
+    expect(reply).toMatchObject({ status: '2', failInfo: '2' });
+    expect(g.events.at(-1)?.fields.refusal).toBe('credential-secret-wrong');
   });
 
   it('refuses an expired certificate, one that is not current, and one never recorded', async () => {

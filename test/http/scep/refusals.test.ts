@@ -272,7 +272,6 @@ describe('the table', () => {
       expect(scepFailure({ kind }).text).toBe(null);
     }
     expect(scepFailure({ kind: 'renewal-untrusted' })).toEqual({ failInfo: 'badCertId', text: null });
-    expect(scepFailure({ kind: 'key-not-supported', algorithm: '1.3.101.112' }).failInfo).toBe('badRequest');
     expect(scepFailure({ kind: 'key-too-large', bits: 8192 }).failInfo).toBe('badRequest');
     expect(scepFailure({ kind: 'signer-count', count: 2 }).failInfo).toBe('badMessageCheck');
   });

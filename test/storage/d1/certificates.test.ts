@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { IssuedIdentity } from '../../../src/domain/identity/ports.ts';
+import type { CertificateRecord } from '../../../src/domain/identity/ports.ts';
 import { certificateDigest } from '../../../src/pki/certificate.ts';
 import { Unavailable } from '../../../src/std/outcome.ts';
 import { D1CertificateRecords } from '../../../src/storage/d1/certificates.ts';
@@ -9,7 +9,7 @@ import { NOW, subject, testIdentity } from '../../support/identity.ts';
 import { keys } from '../../support/scep-fixture.ts';
 
 const records = new D1CertificateRecords(new Database(env.DB));
-let issue: (renewalOf: string | null) => Promise<IssuedIdentity>;
+let issue: (renewalOf: string | null) => Promise<CertificateRecord>;
 
 beforeAll(async () => {
   const { certificates } = await testIdentity();
