@@ -1,6 +1,8 @@
 /**
  * Keys as JWK sets (RFC 7517 §5): P-256 for ES256, each with a `kid`. Our own private set is configuration and must
  * be right; another server's public set is fetched, so it may be anything, and is kept for ten minutes.
+ * One request fetches, and the others do not wait for it: a promise of another request's I/O may never settle
+ * (`node-crypto.ts`).
  */
 import { importJWK, type JWK } from 'jose';
 import { Fault, type Outcome, ok, refuse, Unavailable } from '../std/outcome.ts';
@@ -22,8 +24,17 @@ const KEYS_MAX = 8;
 const KEY_ID_CHARACTERS_MAX = 128;
 
 const KEPT_MS = 10 * MINUTE_MS;
-/** How soon a set is fetched again for a `kid` it lacks, or after a failure: whoever sends tokens sets no pace. */
+/**
+ * How soon a set is fetched again for a `kid` it lacks, or after a failure: whoever sends tokens sets no pace. For as
+ * long a set may be over its time while the next one is being fetched, or could not be.
+ */
 const REFETCH_MS = 30 * SECOND_MS;
+
+/**
+ * How soon a fetch that has not ended is given up on. Its request may have been canceled, even on purpose, and nobody
+ * would be told; with the five seconds that a fetch may take, no more than five are under way.
+ */
+const IN_FLIGHT_MS = SECOND_MS;
 
 /** The public half of an EC JWK, or `null` when it is not a P-256 key for signatures with a usable `kid`. */
 export function publicJwk(jwk: unknown): PublicJwk | null {
@@ -102,13 +113,19 @@ interface KeptSet {
   readonly fetchedAtMs: EpochMs;
 }
 
+/** A fetch that has brought no set, or not yet. */
+interface Attempt {
+  readonly beganAtMs: EpochMs;
+  readonly state: 'under way' | 'failed';
+}
+
 /** Other servers of the organization, and their keys as last fetched. One set is kept for each. */
 export class ForeignIssuers {
   readonly #urls: ReadonlyMap<string, string>;
   readonly #fetchJwks: FetchJwks;
   readonly #now: () => EpochMs;
   readonly #kept = new Map<string, KeptSet>();
-  readonly #failedAtMs = new Map<string, EpochMs>();
+  readonly #attempts = new Map<string, Attempt>();
 
   constructor(issuers: readonly ForeignIssuer[], fetchJwks: FetchJwks, now: () => EpochMs) {
     this.#urls = new Map(issuers.map(({ issuer, jwksUrl }) => [issuer, jwksUrl]));
@@ -120,31 +137,38 @@ export class ForeignIssuers {
   async findKey(issuer: string, kid: string): Promise<Outcome<CryptoKey, ForeignKeyRefusal>> {
     const url = this.#urls.get(issuer);
     if (url === undefined) return refuse({ kind: 'issuer-unknown' });
+    const nowMs = this.#now();
     const kept = this.#kept.get(issuer);
-    const ageMs = kept === undefined ? KEPT_MS : this.#now() - kept.fetchedAtMs;
-    const known = ageMs < KEPT_MS ? kept?.keys.get(kid) : undefined;
+    const ageMs = kept === undefined ? Number.POSITIVE_INFINITY : nowMs - kept.fetchedAtMs;
+    const waits = this.#mustWait(issuer, nowMs);
+    const known = ageMs < KEPT_MS + (waits ? REFETCH_MS : 0) ? kept?.keys.get(kid) : undefined;
     if (known !== undefined) return ok(known);
     if (ageMs < REFETCH_MS) return refuse({ kind: 'key-unknown' });
-    const key = (await this.#fetch(issuer, url)).get(kid);
+    if (waits) {
+      throw new Unavailable(
+        'issuer-keys-unavailable',
+        'the keys of another issuer are being fetched, or could not be a moment ago',
+      );
+    }
+    const key = (await this.#fetch(issuer, url, nowMs)).get(kid);
     return key === undefined ? refuse({ kind: 'key-unknown' }) : ok(key);
   }
 
-  async #fetch(issuer: string, url: string): Promise<ReadonlyMap<string, CryptoKey>> {
-    const nowMs = this.#now();
-    const failedAtMs = this.#failedAtMs.get(issuer);
-    if (failedAtMs !== undefined && nowMs - failedAtMs < REFETCH_MS) {
-      throw new Unavailable(
-        'issuer-keys-unavailable',
-        'the keys of another issuer could not be fetched a moment ago',
-      );
-    }
+  #mustWait(issuer: string, nowMs: EpochMs): boolean {
+    const attempt = this.#attempts.get(issuer);
+    if (attempt === undefined) return false;
+    return nowMs - attempt.beganAtMs < (attempt.state === 'failed' ? REFETCH_MS : IN_FLIGHT_MS);
+  }
+
+  async #fetch(issuer: string, url: string, nowMs: EpochMs): Promise<ReadonlyMap<string, CryptoKey>> {
+    this.#attempts.set(issuer, { beganAtMs: nowMs, state: 'under way' });
     try {
       const keys = await readKeys(await this.#fetchJwks(url));
       this.#kept.set(issuer, { keys, fetchedAtMs: nowMs });
-      this.#failedAtMs.delete(issuer);
+      this.#attempts.delete(issuer);
       return keys;
     } catch (cause) {
-      this.#failedAtMs.set(issuer, nowMs);
+      this.#attempts.set(issuer, { beganAtMs: nowMs, state: 'failed' });
       throw new Unavailable('issuer-keys-unavailable', 'the keys of another issuer cannot be fetched', cause);
     }
   }

@@ -200,6 +200,48 @@ describe('issuers', () => {
     expect(fetched.length).toBe(2);
   });
 
+  const outcome = async (signed: string) =>
+    check(signed, keys, foreign).catch((error: unknown) =>
+      error instanceof Unavailable ? 'unavailable' : String(error),
+    );
+
+  it('have their keys fetched by one request, though two hundred tokens come at once', async () => {
+    const signed = await theirs();
+    const outcomes = await Promise.all(Array.from({ length: 200 }, () => outcome(signed)));
+    expect(fetched.length).toBe(1);
+    expect(outcomes.filter((each) => each === 'ok').length).toBe(1);
+    expect(outcomes.filter((each) => each === 'unavailable').length).toBe(199);
+    expect(await outcome(signed)).toBe('ok');
+  });
+
+  it('are taken with the last keys while one request fetches the next, for half a minute', async () => {
+    const signed = await theirs();
+    expect(await outcome(signed)).toBe('ok');
+    now += 10 * MINUTE_MS;
+    const outcomes = await Promise.all(Array.from({ length: 200 }, () => outcome(signed)));
+    expect(new Set(outcomes)).toEqual(new Set(['ok']));
+    expect(fetched.length).toBe(2);
+    now += 10 * MINUTE_MS;
+    answer = () => null;
+    expect(await outcome(signed)).toBe('unavailable');
+    expect(await outcome(signed)).toBe('ok');
+    now += 30 * SECOND_MS - 1;
+    expect(await outcome(signed)).toBe('ok');
+    now += 1;
+    for (let i = 0; i < 2; i++) expect(await outcome(signed)).toBe('unavailable');
+  });
+
+  it('are not locked out by a request that was canceled while it fetched', async () => {
+    const signed = await theirs();
+    answer = () => new Promise(() => {});
+    void outcome(signed);
+    answer = () => ({ keys: [publicJwk(stranger.jwk)] });
+    expect(await outcome(signed)).toBe('unavailable');
+    now += SECOND_MS;
+    expect(await outcome(signed)).toBe('ok');
+    expect(fetched.length).toBe(2);
+  });
+
   it('cannot sign in each other’s name', async () => {
     expect(await check(await token(stranger, CLAIMS), keys, foreign)).toBe('token-signature');
     expect(await check(await token(first, { ...CLAIMS, iss: OTHER }), keys, foreign)).toBe('token-signature');
