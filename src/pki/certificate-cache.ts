@@ -1,9 +1,10 @@
 /**
- * The certificates that this isolate saw last, by their exact bytes. A device sends the same certificate with every
+ * The certificates that this isolate saw lately, by their exact bytes; beyond the limit the one kept longest goes. A device sends the same certificate with every
  * request; finding the same object again keeps what hangs on it: its imported key, its digest, its verified chain.
  *
  * A weak hash picks the slot and every byte is then compared, so a certificate made to collide can only push another
- * out of its slot. What is kept says nothing about trust. 2,048 certificates with their keys are about 8 MB.
+ * out of its slot. What is kept says nothing about trust: anyone may fill it, at 2,048 times 4 KiB with 8 MiB of DER
+ * and about as much again in objects and imported keys. Larger certificates are read, and not kept.
  */
 import type { Bytes } from '../std/bytes.ts';
 import { equalBytes } from '../std/bytes.ts';
@@ -11,6 +12,8 @@ import { type Outcome, ok } from '../std/outcome.ts';
 import { type Certificate, type CertificateRefusal, parseCertificate } from './certificate.ts';
 
 export const CACHED_CERTIFICATES_MAX = 2048;
+/** Those that devices sign with have 0.8 to 2 KB, attestation leaves 3 KB. */
+export const CACHED_CERTIFICATE_BYTES_MAX = 4 * 1024;
 
 const cached = new Map<number, Certificate>();
 
@@ -20,7 +23,7 @@ export function cachedCertificate(der: Bytes): Outcome<Certificate, CertificateR
   const found = cached.get(slot);
   if (found !== undefined && equalBytes(found.der, der)) return ok(found);
   const parsed = parseCertificate(der.slice());
-  if (!parsed.ok) return parsed;
+  if (!parsed.ok || der.length > CACHED_CERTIFICATE_BYTES_MAX) return parsed;
   if (found === undefined && cached.size >= CACHED_CERTIFICATES_MAX) {
     const oldest = cached.keys().next();
     if (!oldest.done) cached.delete(oldest.value);

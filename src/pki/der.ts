@@ -57,14 +57,6 @@ export function contextPrimitive(number: number, content: Uint8Array): Bytes {
   return tlv(0x80 | number, content);
 }
 
-/** A non-negative INTEGER from big-endian bytes, in the shortest form. */
-export function unsignedInteger(magnitude: Uint8Array): Bytes {
-  let start = 0;
-  while (start < magnitude.length - 1 && magnitude[start] === 0) start++;
-  const digits = magnitude.length === 0 ? Uint8Array.of(0) : magnitude.subarray(start);
-  return (digits[0] as number) & 0x80 ? tlv(0x02, Uint8Array.of(0), digits) : tlv(0x02, digits);
-}
-
 export function smallInteger(value: number): Bytes {
   if (!Number.isInteger(value) || value < 0 || value > 0x7f) throw new RangeError('0 to 127 only');
   return tlv(0x02, Uint8Array.of(value));

@@ -7,7 +7,11 @@ import {
   parseCertificate,
   subjectAttributes,
 } from '../../src/pki/certificate.ts';
-import { CACHED_CERTIFICATES_MAX, cachedCertificate } from '../../src/pki/certificate-cache.ts';
+import {
+  CACHED_CERTIFICATE_BYTES_MAX,
+  CACHED_CERTIFICATES_MAX,
+  cachedCertificate,
+} from '../../src/pki/certificate-cache.ts';
 import { sha256Hex } from '../../src/pki/digest.ts';
 import { subjectForm } from '../../src/pki/name.ts';
 import {
@@ -336,6 +340,20 @@ describe('the cache', () => {
     broken[0] = 0x31;
     expect(cachedCertificate(broken).ok).toBe(false);
     expect(cachedCertificate(broken).ok).toBe(false);
+  });
+
+  it('keeps none that is large: strangers send them too', () => {
+    const sized = (octets: number) => {
+      const der = assemble({ signature: bits(new Uint8Array(octets)) });
+      const [once, twice] = [cachedCertificate(der), cachedCertificate(der)];
+      if (!once.ok || !twice.ok) throw new Error('unread');
+      expect(twice.value.der).toEqual(der);
+      return { bytes: der.length, kept: once.value === twice.value };
+    };
+    const limit = CACHED_CERTIFICATE_BYTES_MAX;
+    const surplus = sized(limit).bytes - limit;
+    expect(sized(limit - surplus)).toEqual({ bytes: limit, kept: true });
+    expect(sized(limit - surplus + 1)).toEqual({ bytes: limit + 1, kept: false });
   });
 
   it('forgets the oldest beyond its limit', () => {

@@ -45,6 +45,9 @@ function unescaped(text: string): string {
 /** The bytes of a GET's message, or `null` when it is no base64. */
 export function decodeMessage(message: string): Bytes | null {
   const text = message.replace(/[\r\n]/g, '').replace(/ /g, '+');
-  const unpadded = text.replace(/=+$/, '');
+  // Not by a pattern: one anchored at the end starts over at every `=` of a long run.
+  let end = text.length;
+  while (end > 0 && text[end - 1] === '=') end--;
+  const unpadded = text.slice(0, end);
   return fromBase64(unpadded.padEnd(Math.ceil(unpadded.length / 4) * 4, '='));
 }

@@ -40,6 +40,12 @@ describe('the query', () => {
     }
   });
 
+  it('reads a long run of = in one pass', () => {
+    // By a pattern that starts over at each of them this takes a minute.
+    expect(decodeMessage(`${'='.repeat(600_000)}A`)).toBe(null);
+    expect(decodeMessage(`AAAA${'='.repeat(600_000)}`)).toEqual(new Uint8Array(3));
+  });
+
   it.each(['*', 'a', 'ab=c', '%41', 'AAAA%', 'ä'])('finds no message in %s', (text) => {
     expect(decodeMessage(text)).toBe(null);
   });
