@@ -171,7 +171,7 @@ export async function session(
 }
 
 export async function stateOf(device: TestDevice, commandUuid: CommandUuid): Promise<string | undefined> {
-  return (await fleet.commands.find(device.udid, commandUuid))?.state;
+  return (await fleet.commands.find(device.udid, commandUuid, START))?.state;
 }
 
 /** Rows of one of the object's tables. */

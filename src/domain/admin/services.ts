@@ -139,9 +139,13 @@ export type CancelRefusal =
 export interface CommandService {
   enqueue(command: NewCommand, nowMs: EpochMs): Promise<Outcome<Enqueued, EnqueueRefusal>>;
   /** Newest first. */
-  list(udid: Udid, page: PageQuery): Promise<Outcome<Page<CommandSummary>, MalformedCursor | UnknownDevice>>;
+  list(
+    udid: Udid,
+    page: PageQuery,
+    nowMs: EpochMs,
+  ): Promise<Outcome<Page<CommandSummary>, MalformedCursor | UnknownDevice>>;
   /** Also finds commands of earlier enrollments, as long as history is kept. */
-  find(udid: Udid, commandUuid: CommandUuid): Promise<CommandRecord | null>;
+  find(udid: Udid, commandUuid: CommandUuid, nowMs: EpochMs): Promise<CommandRecord | null>;
   cancel(
     udid: Udid,
     commandUuid: CommandUuid,

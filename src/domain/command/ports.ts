@@ -30,11 +30,10 @@ export type UnnotedCommand = Pick<QueuedCommand, 'commandUuid' | 'udid' | 'enrol
 
 /** Pending commands and history. Durable on return; nothing here decides what a device is given. */
 export interface CommandStore {
-  /** False when a command of this UUID exists, pending or in history. Atomic. */
-  insert(command: QueuedCommand): Promise<boolean>;
+  /** False when a command of this UUID exists, pending or in history, or `pendingMax` wait already. Atomic. */
+  insert(command: QueuedCommand, pendingMax: number): Promise<boolean>;
   /** What was stored under the UUID: whose, and the plist. Null when there is none. */
   stored(commandUuid: CommandUuid): Promise<{ readonly udid: Udid; readonly body: string } | null>;
-  countPending(udid: Udid): Promise<number>;
   /** In order of delivery, unexpired, of this enrollment. */
   next(udid: Udid, enrollmentId: string, nowMs: EpochMs, limit: number): Promise<readonly Candidate[]>;
   /** The device's object knows that work waits. */
@@ -45,8 +44,8 @@ export interface CommandStore {
   pendingOfType(udid: Udid, requestType: string): Promise<readonly CommandUuid[]>;
   /** Moves expired commands that no device holds to history; returns how many. */
   expire(nowMs: EpochMs): Promise<number>;
-  find(udid: Udid, commandUuid: CommandUuid): Promise<CommandRecord | null>;
-  list(udid: Udid, page: PageQuery): Promise<Outcome<Page<CommandSummary>, MalformedCursor>>;
+  find(udid: Udid, commandUuid: CommandUuid, nowMs: EpochMs): Promise<CommandRecord | null>;
+  list(udid: Udid, page: PageQuery, nowMs: EpochMs): Promise<Outcome<Page<CommandSummary>, MalformedCursor>>;
 }
 
 /** Wakes a device by push. Best effort: a device that is not woken is found by the sweeper. */

@@ -16,6 +16,8 @@ export interface Outstanding {
   /** The response body exactly as it was sent, for the device that lost it. */
   readonly body: Bytes;
   readonly deliveredAtMs: EpochMs;
+  /** After it the command is not said again; an answer that still comes counts. */
+  readonly expiresAtMs: EpochMs | null;
 }
 
 export type ReportStatus = 'Idle' | 'Acknowledged' | 'Error' | 'CommandFormatError' | 'NotNow';
@@ -56,9 +58,13 @@ export function decideReport(
 
 function effectOf(view: QueueView, status: ReportStatus, commandUuid: CommandUuid | null): ReportEffect {
   if (status === 'Idle') return { kind: 'session-started' };
-  if (commandUuid === null || view.outstanding?.commandUuid !== commandUuid) return { kind: 'ignored' };
-  if (status === 'NotNow') return { kind: 'not-now', commandUuid };
-  return { kind: 'answered', commandUuid, state: status === 'Acknowledged' ? 'acknowledged' : 'error' };
+  const { outstanding } = view;
+  if (outstanding === null) return { kind: 'ignored' };
+  // The handbook has `CommandUUID?`: a report without one can only be about the one command that is out.
+  if (commandUuid !== null && commandUuid !== outstanding.commandUuid) return { kind: 'ignored' };
+  if (status === 'NotNow') return { kind: 'not-now', commandUuid: outstanding.commandUuid };
+  const state = status === 'Acknowledged' ? 'acknowledged' : 'error';
+  return { kind: 'answered', commandUuid: outstanding.commandUuid, state };
 }
 
 /** A command row as D1 offers it. */

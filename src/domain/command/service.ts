@@ -60,16 +60,11 @@ export class CommandQueue implements CommandService {
   async enqueue(command: NewCommand, nowMs: EpochMs): Promise<Outcome<Enqueued, EnqueueRefusal>> {
     const { udid, commandUuid } = command;
     const body = readUtf8(encodeCommand(commandUuid, command.command)) ?? '';
-    const repeated = await this.#repeated(udid, commandUuid, body);
+    const repeated = await this.#repeated(udid, commandUuid, body, nowMs);
     if (repeated !== null) return repeated;
     const device = await this.#describe(udid);
     if (device === null) return refuse({ kind: 'unknown-device', udid });
     if (device.state === 'checked-out') return refuse({ kind: 'device-not-enrolled', state: device.state });
-    // Of this one the server keeps a single command waiting, and a full queue must not hide a change of the set.
-    const counts = command.requestType !== 'DeclarativeManagement';
-    if (counts && (await this.#store.countPending(udid)) >= PENDING_MAX) {
-      return refuse({ kind: 'queue-full', pendingMax: PENDING_MAX });
-    }
     const { requestType, priority, expiresAtMs } = command;
     const { enrollmentId } = device;
     const row = {
@@ -82,9 +77,12 @@ export class CommandQueue implements CommandService {
       createdAtMs: nowMs,
       expiresAtMs,
     };
-    if (!(await this.#store.insert(row))) {
+    // Of this one the server keeps a single command waiting, and a full queue must not hide a change of the set.
+    const reserve = requestType === 'DeclarativeManagement' ? 1 : 0;
+    if (!(await this.#store.insert(row, PENDING_MAX + reserve))) {
       return (
-        (await this.#repeated(udid, commandUuid, body)) ?? refuse({ kind: 'command-conflict', commandUuid })
+        (await this.#repeated(udid, commandUuid, body, nowMs)) ??
+        refuse({ kind: 'queue-full', pendingMax: PENDING_MAX })
       );
     }
     await this.#announce(row, command.push, nowMs);
@@ -103,16 +101,17 @@ export class CommandQueue implements CommandService {
   async list(
     udid: Udid,
     page: PageQuery,
+    nowMs: EpochMs,
   ): Promise<Outcome<Page<CommandSummary>, MalformedCursor | UnknownDevice>> {
     if (!(await this.#isKnown(udid))) return refuse({ kind: 'unknown-device', udid });
-    return this.#store.list(udid, page);
+    return this.#store.list(udid, page, nowMs);
   }
 
-  async find(udid: Udid, commandUuid: CommandUuid): Promise<CommandRecord | null> {
+  async find(udid: Udid, commandUuid: CommandUuid, nowMs: EpochMs): Promise<CommandRecord | null> {
     if (!(await this.#isKnown(udid))) return null;
     // What the object has not yet told D1 is told now, so that a poll for a result sees it.
     await this.#devices.of(udid).flush();
-    return this.#store.find(udid, commandUuid);
+    return this.#store.find(udid, commandUuid, nowMs);
   }
 
   async cancel(
@@ -121,7 +120,7 @@ export class CommandQueue implements CommandService {
     nowMs: EpochMs,
   ): Promise<Outcome<CommandSummary, CancelRefusal>> {
     if (!(await this.#isKnown(udid))) return refuse({ kind: 'unknown-device', udid });
-    const before = await this.find(udid, commandUuid);
+    const before = await this.find(udid, commandUuid, nowMs);
     if (before === null) return refuse({ kind: 'unknown-command', commandUuid });
     const open = before.state === 'pending' || before.state === 'not-now';
     if (!open) return refuse({ kind: 'command-not-pending', state: before.state });
@@ -203,12 +202,13 @@ export class CommandQueue implements CommandService {
     udid: Udid,
     commandUuid: CommandUuid,
     body: string,
+    nowMs: EpochMs,
   ): Promise<Outcome<Enqueued, EnqueueRefusal> | null> {
     const stored = await this.#store.stored(commandUuid);
     if (stored === null) return null;
     if (stored.udid !== udid || stored.body !== body)
       return refuse({ kind: 'command-conflict', commandUuid });
-    const record = await this.#store.find(udid, commandUuid);
+    const record = await this.#store.find(udid, commandUuid, nowMs);
     if (record === null) return null;
     const { result, ...command } = record;
     return ok({ command, created: false });

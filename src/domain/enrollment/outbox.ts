@@ -48,7 +48,13 @@ export type DeviceMessage =
     }
   /** A command went out, or was put off. Says nothing that `result` does not outrank. */
   | { readonly kind: 'progress'; readonly commandUuid: string; readonly state: 'delivered' | 'not-now' }
-  | { readonly kind: 'cancel'; readonly commandUuid: string; readonly atMs: EpochMs }
+  /** A command will not go out any more. */
+  | {
+      readonly kind: 'cancel';
+      readonly commandUuid: string;
+      readonly state: 'canceled' | 'expired';
+      readonly atMs: EpochMs;
+    }
   /** This enrollment ended, or had ended when a command was queued for it: what waits for it is canceled. */
   | {
       readonly kind: 'reset';

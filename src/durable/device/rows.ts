@@ -130,6 +130,7 @@ export function readOutstanding(sql: SqlStorage): Outstanding | null {
     requestType: row['request_type'] as string,
     body: new Uint8Array(row['body'] as ArrayBuffer),
     deliveredAtMs: row['delivered_at_ms'] as EpochMs,
+    expiresAtMs: row['expires_at_ms'] as EpochMs | null,
   };
 }
 
@@ -139,11 +140,13 @@ export function writeOutstanding(sql: SqlStorage, outstanding: Outstanding | nul
     return;
   }
   sql.exec(
-    'INSERT OR REPLACE INTO outstanding (one, command_uuid, request_type, body, delivered_at_ms) VALUES (1, ?, ?, ?, ?)',
+    `INSERT OR REPLACE INTO outstanding (one, command_uuid, request_type, body, delivered_at_ms, expires_at_ms)
+     VALUES (1, ?, ?, ?, ?, ?)`,
     outstanding.commandUuid,
     outstanding.requestType,
     outstanding.body,
     outstanding.deliveredAtMs,
+    outstanding.expiresAtMs,
   );
 }
 

@@ -28,10 +28,12 @@ export class CommandSession {
 
   report(enrollmentId: string, report: DeviceReport, nowMs: EpochMs): ConnectStep {
     const store = this.#store;
+    this.#dropExpired(report.status, nowMs);
     const { effect, next } = decideReport(store, report.status, report.commandUuid);
     if (effect.kind === 'session-started') store.startSession();
     if (effect.kind === 'not-now') this.#putOff(effect.commandUuid, nowMs);
     if (effect.kind === 'answered') this.#settle(effect.commandUuid, effect.state, report, nowMs);
+    if (effect.kind === 'ignored') this.#takeLate(report, nowMs);
     if (next === 'resend' && store.outstanding !== null)
       return { kind: 'deliver', body: store.outstanding.body };
     if (next === 'fetch') {
@@ -55,10 +57,10 @@ export class CommandSession {
       if (offer.lastStatus !== 'NotNow') this.#wakeForDeferred();
       return null;
     }
-    const { commandUuid, requestType, body } = chosen;
-    store.saveOutstanding({ commandUuid, requestType, body, deliveredAtMs: nowMs });
+    const { commandUuid } = chosen;
+    store.saveOutstanding({ ...chosen, deliveredAtMs: nowMs });
     this.#post({ kind: 'progress', commandUuid, state: 'delivered' });
-    return body;
+    return chosen.body;
   }
 
   /** True when the outstanding command was given up for a result that nobody can read. */
@@ -76,8 +78,27 @@ export class CommandSession {
     const ending = this.#store.ending(commandUuid);
     if (ending !== null) return ending === 'canceled';
     this.#store.settle(commandUuid, 'canceled', nowMs);
-    this.#post({ kind: 'cancel', commandUuid, atMs: nowMs });
+    this.#post({ kind: 'cancel', commandUuid, state: 'canceled', atMs: nowMs });
     return true;
+  }
+
+  /** A command whose reply was lost is said again, but not after its time. */
+  #dropExpired(status: DeviceReport['status'], nowMs: EpochMs): void {
+    const { outstanding } = this.#store;
+    const over = outstanding?.expiresAtMs != null && outstanding.expiresAtMs <= nowMs;
+    if (outstanding === null || !over || status !== 'Idle') return;
+    const { commandUuid } = outstanding;
+    this.#store.saveOutstanding(null);
+    this.#store.settle(commandUuid, 'canceled', nowMs);
+    this.#post({ kind: 'cancel', commandUuid, state: 'expired', atMs: nowMs });
+  }
+
+  /** The answer to a command that was given up: what the device did outranks that. */
+  #takeLate(report: DeviceReport, nowMs: EpochMs): void {
+    const { commandUuid, status, raw } = report;
+    if (commandUuid === null || status === 'NotNow' || this.#store.ending(commandUuid) !== 'canceled') return;
+    const state = status === 'Acknowledged' ? 'acknowledged' : 'error';
+    this.#post({ kind: 'result', commandUuid, state, status, answeredAtMs: nowMs, raw });
   }
 
   #putOff(commandUuid: CommandUuid, nowMs: EpochMs): void {

@@ -4,7 +4,7 @@
  */
 import { Hono } from 'hono';
 import { orderCommand } from '../../domain/admin/order-command.ts';
-import type { AdminServices } from '../../domain/admin/services.ts';
+import type { AdminServices, PageQuery } from '../../domain/admin/services.ts';
 import {
   type CommandUuid,
   type MalformedIdentifier,
@@ -30,7 +30,7 @@ export function commands(services: AdminServices): Hono<AdminEnv> {
     const query = readQuery(c, onlyPage);
     if (!query.ok) return refused(c, query.refusal);
     const scope = ['commands', udid.value];
-    const list = services.commands.list.bind(services.commands, udid.value);
+    const list = (asked: PageQuery) => services.commands.list(udid.value, asked, c.get('nowMs'));
     const page = await listPage(scope, query.value, list, commandSummaryView);
     return page.ok ? c.json(page.value) : refused(c, page.refusal);
   });
@@ -53,7 +53,7 @@ export function commands(services: AdminServices): Hono<AdminEnv> {
     const place = parsePlace(c.req.param());
     if (!place.ok) return refused(c, place.refusal);
     const { udid, commandUuid } = place.value;
-    const command = await services.commands.find(udid, commandUuid);
+    const command = await services.commands.find(udid, commandUuid, c.get('nowMs'));
     if (command === null) return refused(c, { kind: 'unknown-command', commandUuid });
     return c.json(commandView(command));
   });

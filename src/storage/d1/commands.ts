@@ -27,8 +27,11 @@ interface Row {
   answered_at_ms: EpochMs | null;
 }
 
-const SUMMARY = `command_uuid, udid, request_type, state, NULL AS status, NULL AS result, created_at_ms, expires_at_ms,
-  NULL AS answered_at_ms`;
+/** A command whose time is over reads as expired before the sweeper has moved it. `?2` is now. */
+const SUMMARY = `command_uuid, udid, request_type,
+  iif(expires_at_ms <= ?2 AND state <> 'delivered', 'expired', state) AS state,
+  NULL AS status, NULL AS result, created_at_ms, expires_at_ms,
+  iif(expires_at_ms <= ?2 AND state <> 'delivered', expires_at_ms, NULL) AS answered_at_ms`;
 const HISTORY =
   'command_uuid, udid, request_type, state, status, result, created_at_ms, expires_at_ms, answered_at_ms';
 
@@ -39,11 +42,12 @@ export class D1Commands implements CommandStore {
     this.#db = db;
   }
 
-  async insert(command: QueuedCommand): Promise<boolean> {
+  async insert(command: QueuedCommand, pendingMax: number): Promise<boolean> {
     const changes = await this.#db.run(
       `INSERT INTO commands (command_uuid, udid, priority, request_type, body, state, created_at_ms, expires_at_ms, enrollment_id)
        SELECT ?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?7, ?8
        WHERE NOT EXISTS (SELECT 1 FROM command_history WHERE command_uuid = ?1)
+         AND (SELECT count(*) FROM commands WHERE udid = ?2) < ?9
        ON CONFLICT (command_uuid) DO NOTHING`,
       command.commandUuid,
       command.udid,
@@ -53,6 +57,7 @@ export class D1Commands implements CommandStore {
       command.createdAtMs,
       command.expiresAtMs,
       command.enrollmentId,
+      pendingMax,
     );
     return changes > 0;
   }
@@ -63,14 +68,6 @@ export class D1Commands implements CommandStore {
        UNION ALL SELECT udid, body FROM command_history WHERE command_uuid = ?1`,
       commandUuid,
     );
-  }
-
-  async countPending(udid: Udid): Promise<number> {
-    const row = await this.#db.first<{ n: number }>(
-      'SELECT count(*) AS n FROM commands WHERE udid = ?',
-      udid,
-    );
-    return row?.n ?? 0;
   }
 
   async next(udid: Udid, enrollmentId: string, nowMs: EpochMs, limit: number): Promise<readonly Candidate[]> {
@@ -128,7 +125,7 @@ export class D1Commands implements CommandStore {
     const [moved] = await this.#db.batch([
       {
         sql: `INSERT INTO command_history (command_uuid, udid, request_type, body, state, status, result, created_at_ms, expires_at_ms, answered_at_ms)
-              SELECT command_uuid, udid, request_type, body, 'expired', NULL, NULL, created_at_ms, expires_at_ms, ?1
+              SELECT command_uuid, udid, request_type, body, 'expired', NULL, NULL, created_at_ms, expires_at_ms, expires_at_ms
               FROM commands WHERE ${expired} ON CONFLICT (command_uuid) DO NOTHING`,
         bound: [nowMs],
       },
@@ -137,26 +134,32 @@ export class D1Commands implements CommandStore {
     return moved ?? 0;
   }
 
-  async find(udid: Udid, commandUuid: CommandUuid): Promise<CommandRecord | null> {
+  async find(udid: Udid, commandUuid: CommandUuid, nowMs: EpochMs): Promise<CommandRecord | null> {
     const row = await this.#db.first<Row>(
-      `SELECT ${HISTORY} FROM command_history WHERE udid = ?1 AND command_uuid = ?2
-       UNION ALL SELECT ${SUMMARY} FROM commands WHERE udid = ?1 AND command_uuid = ?2`,
+      `SELECT ${HISTORY} FROM command_history WHERE udid = ?1 AND command_uuid = ?3
+       UNION ALL SELECT ${SUMMARY} FROM commands WHERE udid = ?1 AND command_uuid = ?3`,
       udid,
+      nowMs,
       commandUuid,
     );
     return row === null ? null : { ...summary(row), result: row.result === null ? null : utf8(row.result) };
   }
 
-  async list(udid: Udid, page: PageQuery): Promise<Outcome<Page<CommandSummary>, MalformedCursor>> {
+  async list(
+    udid: Udid,
+    page: PageQuery,
+    nowMs: EpochMs,
+  ): Promise<Outcome<Page<CommandSummary>, MalformedCursor>> {
     const after = page.cursor === null ? null : /^(\d{1,16})\.([\x21-\x7e]{1,128})$/.exec(page.cursor);
     if (page.cursor !== null && after === null) return refuse({ kind: 'malformed-cursor' });
     const rows = await this.#db.all<Row>(
       `SELECT * FROM (
          SELECT ${SUMMARY} FROM commands WHERE udid = ?1
          UNION ALL SELECT ${HISTORY.replace('result,', 'NULL AS result,')} FROM command_history WHERE udid = ?1
-       ) WHERE (created_at_ms, command_uuid) < (?2, ?3)
-       ORDER BY created_at_ms DESC, command_uuid DESC LIMIT ?4`,
+       ) WHERE (created_at_ms, command_uuid) < (?3, ?4)
+       ORDER BY created_at_ms DESC, command_uuid DESC LIMIT ?5`,
       udid,
+      nowMs,
       after === null ? Number.MAX_SAFE_INTEGER : Number(after[1]),
       after?.[2] ?? '',
       page.limit + 1,

@@ -36,8 +36,8 @@ function statements(message: DeviceMessage): readonly Statement[] {
         },
       ];
     case 'cancel': {
-      const { commandUuid, atMs } = message;
-      return moveToHistory(commandUuid, { state: 'canceled', status: null, result: null, atMs });
+      const { commandUuid, state, atMs } = message;
+      return moveToHistory(commandUuid, { state, status: null, result: null, atMs });
     }
     case 'reset':
       return closeEnrollment(message.udid, message.enrollmentId, message.atMs);
@@ -53,7 +53,9 @@ function closeEnrollment(udid: string, enrollmentId: string, atMs: number): read
   return [
     {
       sql: `INSERT INTO command_history (command_uuid, udid, request_type, body, state, status, result, created_at_ms, expires_at_ms, answered_at_ms)
-            SELECT command_uuid, udid, request_type, body, 'canceled', NULL, NULL, created_at_ms, expires_at_ms, ?3
+            SELECT command_uuid, udid, request_type, body,
+              iif(expires_at_ms <= ?3 AND state <> 'delivered', 'expired', 'canceled'),
+              NULL, NULL, created_at_ms, expires_at_ms, min(?3, ifnull(expires_at_ms, ?3))
             FROM commands WHERE udid = ?1 AND enrollment_id = ?2
             ON CONFLICT (command_uuid) DO NOTHING`,
       bound: [udid, enrollmentId, atMs],

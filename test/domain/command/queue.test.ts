@@ -21,7 +21,13 @@ const NOW = epochMs(1_800_000_000_000);
 const uuid = (text: string) => text as CommandUuid;
 
 function outstanding(commandUuid: string): Outstanding {
-  return { commandUuid: uuid(commandUuid), requestType: 'X', body: utf8(commandUuid), deliveredAtMs: NOW };
+  return {
+    commandUuid: uuid(commandUuid),
+    requestType: 'X',
+    body: utf8(commandUuid),
+    expiresAtMs: null,
+    deliveredAtMs: NOW,
+  };
 }
 
 function view(over: Partial<QueueView> = {}): QueueView {
@@ -103,12 +109,20 @@ describe('a report', () => {
       'resend',
     ],
     [
-      'a result without CommandUUID is nobody’s',
+      'a result without CommandUUID is of the one command that is out',
       view({ outstanding: outstanding('A') }),
-      'Acknowledged',
+      'CommandFormatError',
+      null,
+      'answered',
+      'empty',
+    ],
+    [
+      'a result without CommandUUID is nobody’s when none is out',
+      view(),
+      'CommandFormatError',
       null,
       'ignored',
-      'resend',
+      'empty',
     ],
     [
       'a device that keeps putting off may rest',

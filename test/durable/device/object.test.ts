@@ -395,9 +395,9 @@ describe('the outbox', () => {
         sql.exec('INSERT INTO outbox (kind, key, body, raw) VALUES (?, ?, ?, ?)', kind, key, body, raw);
       }
     });
-    const before = await fleet.commands.find(device.udid, uuid);
+    const before = await fleet.commands.find(device.udid, uuid, START);
     await Promise.all([device.object.flush(), runInDurableObject(device.stub, (object) => object.alarm())]);
-    expect(await fleet.commands.find(device.udid, uuid)).toEqual(before);
+    expect(await fleet.commands.find(device.udid, uuid, START)).toEqual(before);
     expect(await objectRows(device, 'SELECT count(*) AS n FROM outbox')).toEqual([{ n: 0 }]);
   });
 

@@ -75,11 +75,42 @@ describe('delivery', () => {
       connect(device),
       connect(device, 'Acknowledged', first),
       connect(device, 'Acknowledged', 'never-heard-of' as CommandUuid),
-      connect(device, 'Error', null),
     ]) {
       expect(await again).toBe(given);
     }
     expect(await stateOf(device, given)).toBe('delivered');
+  });
+
+  it('takes a result without CommandUUID as that of the command that is out, and goes on', async () => {
+    const device = await enrolledDevice();
+    const [refused, next] = [await queueCommand(device), await queueCommand(device)];
+    expect(await connect(device)).toBe(refused);
+    expect(await connect(device, 'CommandFormatError', null)).toBe(next);
+    expect(await stateOf(device, refused)).toBe('error');
+  });
+
+  it('does not repeat a command after its time, and counts an answer that comes all the same', async () => {
+    const device = await enrolledDevice();
+    const late = await queueCommand(device, { expiresAtMs: addMs(START, MINUTE_MS) });
+    expect(await connect(device)).toBe(late);
+    const afterMs = addMs(START, 2 * MINUTE_MS);
+    expect(await connect(device, 'Idle', null, { nowMs: afterMs })).toBeNull();
+    expect(await stateOf(device, late)).toBe('expired');
+    expect(await connect(device, 'Acknowledged', late, { nowMs: afterMs })).toBeNull();
+    expect(await stateOf(device, late)).toBe('acknowledged');
+  });
+
+  it('gives a command up when its result cannot be read for the third time', async () => {
+    const device = await enrolledDevice();
+    const [stuck, next] = [await queueCommand(device), await queueCommand(device)];
+    expect(await connect(device)).toBe(stuck);
+    const unreadable = () => device.object.settleUnreadable(device.pin, START);
+    expect([value(await unreadable()), value(await unreadable())]).toEqual([false, false]);
+    await evictDurableObject(device.stub);
+    expect(value(await unreadable())).toBe(true);
+    expect(value(await unreadable())).toBe(false);
+    expect(await connect(device)).toBe(next);
+    expect(await stateOf(device, stuck)).toBe('error');
   });
 
   it('gives parallel connections of one device one and the same command', async () => {
@@ -139,7 +170,7 @@ describe('results', () => {
     const device = await enrolledDevice();
     const uuid = await queueCommand(device);
     await session(device, () => status);
-    const record = await fleet.commands.find(device.udid, uuid);
+    const record = await fleet.commands.find(device.udid, uuid, START);
     expect(record).toMatchObject({ state, status });
     expect(new TextDecoder().decode(record?.result ?? undefined)).toBe(`<${status}/>`);
   });

@@ -59,6 +59,7 @@ CREATE TABLE outstanding (
   request_type TEXT NOT NULL,
   body BLOB NOT NULL,
   delivered_at_ms INTEGER NOT NULL,
+  expires_at_ms INTEGER,
   -- Results of it that could not be read, one after the other.
   unreadable INTEGER NOT NULL DEFAULT 0
 ) STRICT;
