@@ -200,6 +200,24 @@ describe('a phone at the front door', () => {
     expect(phone.certificate).not.toBeNull();
   });
 
+  it('keeps its enrollment from forgers with a listed serial number, its own or another', async () => {
+    const phone = await enrolledPhone();
+    const forged = async (serial: string) => SimulatedPhone.create(newWorld(), { udid: phone.udid, serial });
+    const list = (serial: string) =>
+      admin('POST', 'expected-devices', { platform: 'iOS', serials: [serial] });
+    const other = await SimulatedPhone.create(newWorld());
+    await list(other.serial);
+    const stranger = await forged(other.serial);
+    await expect(stranger.enrollByMachineInfo()).rejects.toThrow(/got 403.*serial-mismatch/s);
+    await other.enrollByMachineInfo();
+    const twin = await SimulatedPhone.create(newWorld(), { serial: other.serial });
+    await expect(twin.enrollByMachineInfo()).rejects.toThrow(/got 403.*serial-bound-to-another-device/s);
+    await expect(other.enrollByMachineInfo()).rejects.toThrow(/got 403.*already-enrolled/s);
+    await phone.setBootstrapToken(Buffer.from('still here'));
+    await list(other.serial);
+    await other.enrollByMachineInfo();
+  });
+
   it('leaves a bootstrap token and finds it again', async () => {
     const phone = await enrolledPhone();
     expect(await phone.getBootstrapToken()).toBeNull();

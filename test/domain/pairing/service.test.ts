@@ -292,6 +292,8 @@ describe("another issuer's token", () => {
     const iat = Math.floor(at / 1000);
     const claims = { iss: FOREIGN, aud: PUBLIC_URL, sub: watch, phone: foreignPhone, nonce, jti: 'J', iat };
     const token = await foreignKeys.sign({ ...claims, exp: iat + 600 });
+    // Has the issuer's keys fetched: requests that meet that fetch are told to come again.
+    expect(outcome(await present(world, freshWatch(), token, at))).toBe('challenge: token-other-watch');
     const answers = await Promise.all([1, 2, 3].map(() => present(world, watch, token, at)));
     expect(answers.filter(({ kind }) => kind === 'profile')).toHaveLength(1);
     const pairing = (await store().history(watch)).find((p) => p.securityToken === nonce);
