@@ -2,9 +2,12 @@
  * A self-signed certificate authority as PEM (RFC 5280 §4.2.1.2-9). Its key usage also allows signing and key
  * encipherment, because a SCEP server that is its own authority receives requests encrypted to this very
  * certificate (RFC 8894 §2.1.2). Made with pkijs: independent of how the server reads certificates.
+ *
+ * A profile makes this authority a trusted root of the device. Name constraints take from it what nobody needs: no
+ * certificate under it can name a host, so its key cannot be used to intercept TLS.
  */
 import { webcrypto } from 'node:crypto';
-import { BitString, OctetString, PrintableString, Utf8String } from 'asn1js';
+import { Set as Asn1Set, BitString, OctetString, PrintableString, Sequence, Utf8String } from 'asn1js';
 import * as pkijs from 'pkijs';
 
 /** A certificate and its PKCS#8 key, both PEM. */
@@ -40,19 +43,9 @@ export async function createAuthority(request: AuthorityRequest): Promise<Author
   const certificate = new pkijs.Certificate();
   certificate.version = 2;
   certificate.serialNumber.valueBlock.valueHexView = positiveSerial();
-  for (const name of [certificate.issuer, certificate.subject]) {
-    name.typesAndValues.push(
-      new pkijs.AttributeTypeAndValue({ type: '2.5.4.6', value: new PrintableString({ value: 'US' }) }),
-      new pkijs.AttributeTypeAndValue({
-        type: '2.5.4.10',
-        value: new Utf8String({ value: request.organization }),
-      }),
-      new pkijs.AttributeTypeAndValue({
-        type: '2.5.4.3',
-        value: new Utf8String({ value: request.commonName }),
-      }),
-    );
-  }
+  const name = distinguishedName(request);
+  certificate.issuer.valueBeforeDecode = name;
+  certificate.subject.valueBeforeDecode = name;
   const start = Date.now() - BACKDATE_MS;
   certificate.notBefore = new pkijs.Time({ type: 0, value: wholeSecond(start) });
   certificate.notAfter = new pkijs.Time({ type: 0, value: wholeSecond(start + YEARS * YEAR_MS) });
@@ -65,6 +58,16 @@ export async function createAuthority(request: AuthorityRequest): Promise<Author
   };
 }
 
+/** One attribute to each RelativeDistinguishedName; pkijs would put all of them into one. */
+function distinguishedName({ organization, commonName }: AuthorityRequest): ArrayBuffer {
+  const attributes = [
+    { type: '2.5.4.6', value: new PrintableString({ value: 'US' }) },
+    { type: '2.5.4.10', value: new Utf8String({ value: organization }) },
+    { type: '2.5.4.3', value: new Utf8String({ value: commonName }) },
+  ].map((attribute) => new pkijs.AttributeTypeAndValue(attribute).toSchema());
+  return new Sequence({ value: attributes.map((value) => new Asn1Set({ value: [value] })) }).toBER(false);
+}
+
 async function extensions(certificate: pkijs.Certificate): Promise<pkijs.Extension[]> {
   const keyBits = certificate.subjectPublicKeyInfo.subjectPublicKey.valueBlock.valueHexView;
   const keyId = new OctetString({
@@ -72,12 +75,31 @@ async function extensions(certificate: pkijs.Certificate): Promise<pkijs.Extensi
   });
   const extension = (extnID: string, critical: boolean, value: { toBER(sizeOnly?: boolean): ArrayBuffer }) =>
     new pkijs.Extension({ extnID, critical, extnValue: value.toBER(false) });
-  const basic = new pkijs.BasicConstraints({ cA: true });
+  const basic = new pkijs.BasicConstraints({ cA: true, pathLenConstraint: 0 });
   return [
     extension('2.5.29.19', true, basic.toSchema()),
     extension('2.5.29.15', true, new BitString({ valueHex: KEY_USAGE, unusedBits: 1 })),
     extension('2.5.29.14', false, keyId),
+    extension('2.5.29.30', false, noHosts().toSchema()),
   ];
+}
+
+/**
+ * RFC 5280 §4.2.1.10: every dNSName and every iPAddress (an address and a mask of zeros) is excluded.
+ * Deviation: not critical, so that a reader of certificates which does not know the extension takes the authority
+ * still. What decides about TLS on Apple's devices, and OpenSSL, honor it either way.
+ */
+function noHosts(): pkijs.NameConstraints {
+  const hosts = [
+    new pkijs.GeneralName({ type: 2, value: '' }),
+    ...[8, 32].map(
+      (octets) =>
+        new pkijs.GeneralName({ type: 7, value: new OctetString({ valueHex: new ArrayBuffer(octets) }) }),
+    ),
+  ];
+  return new pkijs.NameConstraints({
+    excludedSubtrees: hosts.map((base) => new pkijs.GeneralSubtree({ base })),
+  });
 }
 
 /** 16 random octets, positive and without a leading zero octet (RFC 5280 §4.1.2.2). */

@@ -39,7 +39,14 @@ export interface Authority {
 const RSA_BITS_MIN = 2048;
 const KEY_USAGES = KEY_USAGE.digitalSignature | KEY_USAGE.keyEncipherment | KEY_USAGE.keyCertSign;
 
-/** Certificate and PKCS#8 key in PEM. Throws `Fault` when they cannot serve: a configuration error. */
+/**
+ * Certificate and PKCS#8 key in PEM. Throws `Fault` when they cannot serve: a configuration error.
+ *
+ * Profiles make this certificate a trusted root of the device, so whoever has the key could intercept its TLS. It should
+ * therefore be an authority of its own, for nothing else, with name constraints (RFC 5280 §4.2.1.10) that exclude every
+ * dNSName and iPAddress, a path length of 0, and keyUsage digitalSignature, keyEncipherment, keyCertSign. One without
+ * constraints is taken all the same: what an organization trusts its authority with is for it to say.
+ */
 export async function importAuthority(certificatePem: string, keyPem: string): Promise<Authority> {
   const certificate = authorityCertificate(certificatePem);
   const [pkcs8] = parsePem(keyPem, 'PRIVATE KEY');

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Stack, startStack } from '../../scripts/local/stack.ts';
+import { createWorld, SimulatedPhone } from '../simulator/index.ts';
 
 const missing = spawnSync('openssl', ['version']).error !== undefined;
 if (missing) console.log('skipped: openssl is not installed');
@@ -61,6 +62,24 @@ describe.skipIf(missing)('OpenSSL as a reader of what the authority signs', () =
       path('ca.pem'),
     ];
     expect(openssl([...read, '-purpose', 'any', '-out', path('nothing')]).status).not.toBe(0);
+  });
+
+  it('trusts the certificate of a device as a client’s, and as no server’s', async () => {
+    const { certificate, key } = stack.deviceCa;
+    const deviceCa = { certificatePem: certificate, keyPem: key };
+    const phone = await SimulatedPhone.create(createWorld({ baseUrl: stack.url, deviceCa, seed: 1 }));
+    const response = await fetch(`${stack.url}/api/v1/enrollment-links`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${stack.adminKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ udid: phone.udid, serial: phone.serial, platform: 'iOS', signed: true }),
+    });
+    await phone.enrollByLink(((await response.json()) as { url: string }).url);
+    writeFileSync(path('device.der'), phone.certificate?.der ?? '');
+    openssl(['x509', '-inform', 'DER', '-in', path('device.der'), '-out', path('device.pem')]);
+    const verify = (purpose: string) =>
+      openssl(['verify', '-CAfile', path('ca.pem'), '-purpose', purpose, path('device.pem')]);
+    expect(verify('sslclient').stdout).toMatch(/device\.pem: OK/);
+    expect(verify('sslserver').status).not.toBe(0);
   });
 
   it('finds nothing odd in its DER', () => {
