@@ -9,7 +9,7 @@ import { type Outcome, ok, refuse } from '../std/outcome.ts';
 import { type ForeignIssuers, importSigningKeys, type PublicJwk, type SigningKeys } from './jwks.ts';
 
 export const PAIRING_TOKEN_TYPE = 'watch-pairing+jwt';
-/** Characters: ours have about 600. It travels inside a plist inside a CMS of at most 64 KiB. */
+/** Characters, all ASCII: ours have about 600, another issuer may add claims. It travels in a CMS of at most 64 KiB. */
 export const PAIRING_TOKEN_CHARACTERS_MAX = 4096;
 
 export type Claims = Readonly<Record<string, unknown>>;

@@ -28,8 +28,6 @@ export const CHALLENGE_LIFE_MS = 10 * MINUTE_MS;
 export const TOKEN_LIFE_MS = 10 * MINUTE_MS;
 /** How far another issuer's clock may run ahead of ours. */
 export const TOKEN_SKEW_MS = MINUTE_MS;
-/** Ours are about 500 bytes; another issuer may add claims. */
-export const TOKEN_BYTES_MAX = 4096;
 /** A watch that asks again after a lost reply keeps its earlier challenges for a while. */
 export const LIVE_CHALLENGES_MAX = 3;
 

@@ -9,13 +9,13 @@
  * If minting the credential fails after redemption the watch is told 503; its token is spent, so its retry earns
  * a fresh challenge and the phone claims again. Redeeming later instead would leave credentials for lost races.
  */
+import { PAIRING_TOKEN_CHARACTERS_MAX } from '../../pki/jws.ts';
 import { type Bytes, readUtf8, utf8 } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { CredentialMint } from '../identity/ports.ts';
 import type { VerifiedDevice } from '../identity/verified-device.ts';
 import { parseUdid, type Udid } from '../ids.ts';
-import { TOKEN_BYTES_MAX } from './limits.ts';
 import type {
   DeviceInfo,
   MachineInfoRefusal,
@@ -161,7 +161,7 @@ export class PairingService {
     watchUdid: Udid,
     nowMs: EpochMs,
   ): Promise<Outcome<PresentedToken, TokenRefusal>> {
-    const text = bytes.length <= TOKEN_BYTES_MAX ? readUtf8(bytes) : null;
+    const text = bytes.length <= PAIRING_TOKEN_CHARACTERS_MAX ? readUtf8(bytes) : null;
     if (text === null) return refuse({ kind: 'token-malformed', securityToken: null });
     const claims = await this.#ports.tokens.verify(text);
     if (!claims.ok) return refuse({ kind: claims.refusal.kind, securityToken: null });

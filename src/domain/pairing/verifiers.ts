@@ -12,6 +12,9 @@ import { parseMachineInfo } from '../../protocol/mdm/machine-info.ts';
 import { ok, refuse } from '../../std/outcome.ts';
 import type { MachineInfoRefusal, MachineInfoVerifier, TokenKeys } from './ports.ts';
 
+/** The most that a request which carries MachineInfo may have: its whole body is the signed CMS. */
+export { MACHINE_INFO_BYTES_MAX } from '../../pki/machine-info-signature.ts';
+
 /** `chain` is the one that knows the anchors and issuers of Apple's devices and ignores dates. */
 export function machineInfoVerifier(chain: ChainVerifier): MachineInfoVerifier {
   return {

@@ -7,15 +7,13 @@
 import { Hono } from 'hono';
 import type { PhoneEnrollment } from '../../domain/pairing/phone-enrollment.ts';
 import type { PairingService } from '../../domain/pairing/service.ts';
+import { MACHINE_INFO_BYTES_MAX } from '../../domain/pairing/verifiers.ts';
 import { ENROLLMENT_PROFILE_CONTENT_TYPE } from '../../protocol/profile/enrollment-profile.ts';
 import type { AppEnv } from '../app-env.ts';
 import { readBody } from '../body.ts';
 import { logWatch, profileResponse, refusalFields, watchResponse } from './answers.ts';
 import { linkRefusal, methodNotAllowed, phoneRefusal, watchRefusal } from './refusals.ts';
 import { sourceAddress } from './source.ts';
-
-/** A watch's was seen with 3,762 bytes; a chain of four RSA-4096 certificates adds some 6,000. */
-const MACHINE_INFO_BYTES_MAX = 64 * 1024;
 
 export interface EnrollServices {
   readonly pairing: PairingService;

@@ -3,6 +3,7 @@
  * profile, taken out of its CMS by the caller. It identifies and does not prove (facts 19.11).
  */
 import type { Platform, SerialNumber, Udid } from '../../domain/ids.ts';
+import { PAIRING_TOKEN_CHARACTERS_MAX } from '../../pki/jws.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import type { Outcome } from '../../std/outcome.ts';
 import { parsePlistDict } from '../plist/parse.ts';
@@ -31,9 +32,6 @@ export interface MachineInfo {
   readonly canRequestPssoConfig: boolean;
 }
 
-/** Ours has some 600 bytes; another issuer of the organization may say more. */
-const PAIRING_TOKEN_BYTES_MAX = 4 * 1024;
-
 export function parseMachineInfo(content: Bytes): Outcome<MachineInfo, MessageRefusal> {
   const plist = parsePlistDict(content);
   if (!plist.ok) return plist;
@@ -52,7 +50,7 @@ export function parseMachineInfo(content: Bytes): Outcome<MachineInfo, MessageRe
     meid: reader.optionalString('MEID'),
     language: reader.optionalString('LANGUAGE'),
     softwareUpdateDeviceId: reader.optionalString('SOFTWARE_UPDATE_DEVICE_ID'),
-    pairingToken: reader.optionalData('PAIRING_TOKEN', PAIRING_TOKEN_BYTES_MAX),
+    pairingToken: reader.optionalData('PAIRING_TOKEN', PAIRING_TOKEN_CHARACTERS_MAX),
     canRequestSoftwareUpdate: reader.optionalBoolean('MDM_CAN_REQUEST_SOFTWARE_UPDATE') ?? false,
     canRequestPssoConfig: reader.optionalBoolean('MDM_CAN_REQUEST_PSSO_CONFIG') ?? false,
   });
