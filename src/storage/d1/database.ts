@@ -48,8 +48,9 @@ export class Database {
   /** One transaction, in order. Returns the rows changed by each. */
   async batch(statements: readonly Statement[]): Promise<number[]> {
     if (statements.length === 0) return [];
-    const prepared = statements.map(({ sql, bound }) => this.#d1.prepare(sql).bind(...bound));
-    const results = await guard(() => this.#d1.batch(prepared));
+    const results = await guard(() =>
+      this.#d1.batch(statements.map(({ sql, bound }) => this.#d1.prepare(sql).bind(...bound))),
+    );
     return results.map((result) => result.meta.changes);
   }
 }
