@@ -3,13 +3,13 @@
  * `Mdm-Signature` over its exact body by a certificate issued here; the device's object compares it with the pin.
  * Content-Type is not asked for: some devices send none (handbook 19.4).
  */
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import type { CommandQueue } from '../../domain/command/service.ts';
 import type { CheckInService } from '../../domain/enrollment/check-in.ts';
 import type { DeviceVerifier } from '../../domain/identity/device-verifier.ts';
 import { parseCheckIn } from '../../protocol/mdm/checkin.ts';
 import { parseConnect } from '../../protocol/mdm/connect.ts';
-import { refuse } from '../../std/outcome.ts';
+import { ok, refuse } from '../../std/outcome.ts';
 import type { AppEnv } from '../app-env.ts';
 import { readBody } from '../body.ts';
 import { answerCheckIn, answerCommand } from './answers.ts';
@@ -35,53 +35,49 @@ export function mdmApp(services: MdmServices): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
 
   app.put('/mdm/checkin', async (c) => {
-    const body = await readBody(c.req.raw, STATUS_MESSAGE_BYTES_MAX);
-    if (!body.ok) return refuseDevice(c, body.refusal);
-    const device = await services.verifier.verify(
-      c.req.header('Mdm-Signature') ?? null,
-      body.value,
-      c.get('nowMs'),
-    );
-    if (!device.ok) return refuseDevice(c, device.refusal);
-    const message = parseCheckIn(body.value);
-    if (!message.ok) return refuseDevice(c, message.refusal);
+    const signed = await readSigned(c, STATUS_MESSAGE_BYTES_MAX, services.verifier);
+    if (!signed.ok) return refuseDevice(c, signed.refusal);
+    const { body, device } = signed.value;
+    const message = parseCheckIn(body);
+    if (!message.ok) return refuseDevice(c, message.refusal, device.udid);
     const { type } = message.value;
-    if (body.value.length > MESSAGE_BYTES_MAX && type !== 'DeclarativeManagement') {
-      return refuseDevice(c, { kind: 'body-too-large', bodyBytesMax: MESSAGE_BYTES_MAX });
-    }
-    const answer = await services.checkIn.handle(device.value, message.value, c.get('nowMs'));
-    if (!answer.ok) return refuseDevice(c, answer.refusal, device.value.udid);
-    c.get('log').event('check-in', { udid: device.value.udid, messageType: type });
+    const fits = body.length <= MESSAGE_BYTES_MAX || type === 'DeclarativeManagement';
+    if (!fits) return refuseDevice(c, TOO_LARGE.refusal, device.udid);
+    const answer = await services.checkIn.handle(device, message.value, c.get('nowMs'));
+    if (!answer.ok) return refuseDevice(c, answer.refusal, device.udid);
+    c.get('log').event('check-in', { udid: device.udid, messageType: type });
     return answerCheckIn(answer.value);
   });
 
   app.put('/mdm/connect', async (c) => {
-    const body = await readBody(c.req.raw, RESULT_BYTES_MAX);
-    if (!body.ok) return refuseDevice(c, body.refusal);
-    const device = await services.verifier.verify(
-      c.req.header('Mdm-Signature') ?? null,
-      body.value,
-      c.get('nowMs'),
-    );
-    if (!device.ok) return refuseDevice(c, device.refusal);
-    const fits = body.value.length <= MESSAGE_BYTES_MAX;
-    const report = fits ? parseConnect(body.value) : TOO_LARGE;
+    const signed = await readSigned(c, RESULT_BYTES_MAX, services.verifier);
+    if (!signed.ok) return refuseDevice(c, signed.refusal);
+    const { body, device } = signed.value;
+    const report = body.length <= MESSAGE_BYTES_MAX ? parseConnect(body) : TOO_LARGE;
     if (!report.ok) {
       // The device resends these bytes until they are taken; the third time the command is given up for them.
-      const givenUp = await services.commands.giveUpUnreadable(device.value, c.get('nowMs'));
-      const refused = refuseDevice(c, report.refusal, device.value.udid);
+      const givenUp = await services.commands.giveUpUnreadable(device, c.get('nowMs'));
+      const refused = refuseDevice(c, report.refusal, device.udid);
       return givenUp ? answerCommand(null) : refused;
     }
     const { udid, userId } = report.value;
-    if (userId !== null) return refuseDevice(c, { kind: 'user-channel' }, udid);
-    if (udid !== device.value.udid) return refuseDevice(c, { kind: 'udid-mismatch' }, device.value.udid);
-    const command = await services.commands.connect(device.value, report.value, c.get('nowMs'));
+    if (userId !== null) return refuseDevice(c, { kind: 'user-channel' }, device.udid);
+    if (udid !== device.udid) return refuseDevice(c, { kind: 'udid-mismatch' }, device.udid);
+    const command = await services.commands.connect(device, report.value, c.get('nowMs'));
     return command.ok ? answerCommand(command.value) : refuseDevice(c, command.refusal, udid);
   });
 
   app.all('/mdm/checkin', () => refuse405());
   app.all('/mdm/connect', () => refuse405());
   return app;
+}
+
+/** The body, and the device whose signature over it verified. */
+async function readSigned(c: Context<AppEnv>, bodyBytesMax: number, verifier: DeviceVerifier) {
+  const body = await readBody(c.req.raw, bodyBytesMax);
+  if (!body.ok) return body;
+  const device = await verifier.verify(c.req.header('Mdm-Signature') ?? null, body.value, c.get('nowMs'));
+  return device.ok ? ok({ body: body.value, device: device.value }) : device;
 }
 
 const TOO_LARGE = refuse({ kind: 'body-too-large', bodyBytesMax: MESSAGE_BYTES_MAX } as const);
