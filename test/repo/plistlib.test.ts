@@ -1,14 +1,15 @@
 /**
- * Python's plistlib as a second opinion: it reads what we write, and wherever we accept a document it reads the same
- * value. Where we are stricter is a table.
+ * Python's plistlib as a second opinion: it reads what we write, and wherever we accept a document, XML or binary, it
+ * reads the same value. It also is the writer of binary documents that we are not. Where we are stricter is a table.
  */
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { encodePlist } from '../../src/protocol/plist/encode.ts';
 import { type JsonValue, plistToJson } from '../../src/protocol/plist/json.ts';
 import { parsePlist } from '../../src/protocol/plist/parse.ts';
+import type { PlistValue } from '../../src/protocol/plist/value.ts';
 import { buildEnrollmentProfile } from '../../src/protocol/profile/enrollment-profile.ts';
-import { utf8 } from '../../src/std/bytes.ts';
+import { type Bytes, utf8 } from '../../src/std/bytes.ts';
 import { mutate, newSeed, Random, randomValue, writeCarelessly } from '../protocol/plist/generate.ts';
 
 // Node 22 lacks what workerd has (ECMAScript's base64 methods); the strict form is the only one used here.
@@ -29,7 +30,7 @@ if (Uint8Array.prototype.toBase64 === undefined) {
 
 /** Reads documents (a JSON list of base64) and answers each as `plistToJson` would, or null. */
 const READER = `
-import base64, datetime, json, math, plistlib, sys
+import base64, datetime, json, math, plistlib, sys, types
 MARKS = {'$data', '$date', '$integer', '$dict'}
 def form(v):
     if isinstance(v, bytes): return {'$data': base64.b64encode(v).decode()}
@@ -40,24 +41,49 @@ def form(v):
     if isinstance(v, dict):
         o = {k: form(x) for k, x in v.items()}
         return {'$dict': o} if len(o) == 1 and set(o) <= MARKS else o
-    if isinstance(v, float) and not math.isfinite(v): return {'$real': str(v)}
+    if isinstance(v, float): return v + 0.0 if math.isfinite(v) else {'$real': str(v)}
     return v
+# Binary dates to the second they are in, as we read them: Python rounds to microseconds, some into the next second.
+whole = lambda seconds: datetime.timedelta(seconds=math.floor(seconds))
+plistlib.datetime = types.SimpleNamespace(datetime=datetime.datetime, timedelta=whole)
+def load(document):
+    binary = document.startswith(b'bplist00')
+    return plistlib.loads(document, fmt=plistlib.FMT_BINARY if binary else plistlib.FMT_XML)
 out = []
 for document in json.load(sys.stdin):
-    try: out.append([form(plistlib.loads(base64.b64decode(document), fmt=plistlib.FMT_XML))])
+    try: out.append([form(load(base64.b64decode(document)))])
     except Exception: out.append(None)
 json.dump(out, sys.stdout)
+`;
+
+/** Rewrites XML documents in binary. */
+const CONVERTER = `
+import base64, json, plistlib, sys
+def convert(document):
+    value = plistlib.loads(base64.b64decode(document), fmt=plistlib.FMT_XML)
+    return base64.b64encode(plistlib.dumps(value, fmt=plistlib.FMT_BINARY, sort_keys=False)).decode()
+json.dump([convert(document) for document in json.load(sys.stdin)], sys.stdout)
 `;
 
 const python = spawnSync('python3', ['-c', 'import plistlib'], { stdio: 'ignore' });
 const missing = python.status !== 0;
 if (missing) console.warn('skipped: python3 with plistlib is not installed');
 
-function readWithPython(documents: readonly Uint8Array[]): ([JsonValue] | null)[] {
+function runPython(script: string, documents: readonly Uint8Array[]): unknown {
   const input = JSON.stringify(documents.map((bytes) => Buffer.from(bytes).toString('base64')));
-  const run = spawnSync('python3', ['-c', READER], { input, encoding: 'utf8', maxBuffer: 1 << 28 });
+  const run = spawnSync('python3', ['-c', script], { input, encoding: 'utf8', maxBuffer: 1 << 28 });
   if (run.status !== 0) throw new Error(run.stderr);
-  return JSON.parse(run.stdout) as ([JsonValue] | null)[];
+  return JSON.parse(run.stdout);
+}
+
+function readWithPython(documents: readonly Uint8Array[]): ([JsonValue] | null)[] {
+  return runPython(READER, documents) as ([JsonValue] | null)[];
+}
+
+function toBinary(documents: readonly Uint8Array[]): Bytes[] {
+  return (runPython(CONVERTER, documents) as string[]).map(
+    (text) => new Uint8Array(Buffer.from(text, 'base64')),
+  );
 }
 
 const readHere = (bytes: Uint8Array<ArrayBuffer>): [JsonValue] | null => {
@@ -80,6 +106,7 @@ const both: readonly (readonly [string, string])[] = [
   ['data in lines', plist('<data>\n\tAQID\n\tBA==\n</data>')],
   ['empty containers', plist('<array><dict/><array></array><string/><data/></array>')],
   ['dates', plist('<date>2026-01-31T12:00:05Z</date>')],
+  ['hexadecimal integers', plist('<array><integer>0x10</integer><integer>0Xff</integer></array>')],
 ];
 const neither: readonly (readonly [string, string])[] = [
   [
@@ -101,7 +128,6 @@ const neither: readonly (readonly [string, string])[] = [
 const stricterHere: readonly (readonly [string, string])[] = [
   ['duplicate keys', plist('<dict><key>a</key><true/><key>a</key><false/></dict>')],
   ['a value without plist', '<true/>'],
-  ['hexadecimal integers', plist('<integer>0x10</integer>')],
   ['white space around an integer', plist('<integer> 5 </integer>')],
   ['a real that is no number', plist('<real>nan</real>')],
   ['attributes', plist('<string lang="en">a</string>')],
@@ -154,6 +180,42 @@ describe.skipIf(missing)('python plistlib', () => {
     const accepted = mutations.filter((bytes) => readHere(bytes) !== null);
     expect(accepted.length).toBeGreaterThan(100);
     expect(readWithPython(accepted), `seed ${seed}`).toEqual(accepted.map(readHere));
+  });
+
+  it('writes in binary what we read as the XML of the same value', () => {
+    const seed = newSeed();
+    const random = new Random(seed);
+    const long: PlistValue[] = [
+      Array.from({ length: 9000 }, (_, at) => at),
+      new Map(Array.from({ length: 300 }, (_, at) => [`key ${at}`, 'é'.repeat(at)])),
+    ];
+    const values = [...long, ...Array.from({ length: 5000 }, () => randomValue(random))];
+    const documents = values.map((value) => encodePlist(value));
+    toBinary(documents).forEach((binary, index) => {
+      const context = `seed ${seed}, document ${index}: ${Buffer.from(binary).toString('hex')}`;
+      expect(parsePlist(binary), context).toEqual({ ok: true, value: values[index] });
+      expect(parsePlist(documents[index] as Bytes), context).toEqual(parsePlist(binary));
+    });
+  });
+
+  it('reads whatever mutation we accept in binary, and reads it the same', () => {
+    const seed = newSeed();
+    const random = new Random(seed);
+    const values = Array.from({ length: 3000 }, () => randomValue(random));
+    const mutations = toBinary(values.map((value) => encodePlist(value))).map((bytes) => {
+      for (let edits = 1 + random.below(3); edits > 0; edits--) {
+        bytes[8 + random.below(bytes.length - 8)] = random.pick([0, 1, 0xff, random.below(256)]);
+      }
+      return bytes;
+    });
+    // Python's calendar begins with the year 1.
+    const accepted = mutations.filter((bytes) => !/^null$|"0000-/.test(JSON.stringify(readHere(bytes))));
+    expect(accepted.length, `seed ${seed}`).toBeGreaterThan(300);
+    readWithPython(accepted).forEach((read, index) => {
+      const bytes = accepted[index] as Bytes;
+      const context = `seed ${seed}: ${Buffer.from(bytes).toString('hex')}`;
+      expect(read, context).toEqual(readHere(bytes));
+    });
   });
 
   it('agrees with us on what may be written', () => {

@@ -6,7 +6,7 @@
 import { type Bytes, toBase64, utf8 } from '../../std/bytes.ts';
 import { Fault } from '../../std/outcome.ts';
 import { escapeText, isXmlText } from './characters.ts';
-import { writeDate } from './scalars.ts';
+import { isWritableDate, writeDate } from './scalars.ts';
 import { INTEGER_MAX, INTEGER_MIN } from './value.ts';
 
 /** What can be written: everything that can be read, plain objects besides `Map`s, and views of any buffer. */
@@ -93,9 +93,7 @@ function text(value: string): string {
 }
 
 function date(value: Date): string {
-  const year = value.getUTCFullYear();
-  // Also false for an invalid date, whose year is NaN.
-  if (!(year >= 1 && year <= 9999)) throw unwritable('a date outside the years 1 to 9999');
+  if (!isWritableDate(value)) throw unwritable('a date outside the years 0 to 9999');
   return writeDate(value);
 }
 

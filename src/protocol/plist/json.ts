@@ -7,7 +7,7 @@
 import { fromBase64, toBase64 } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import { isXmlText } from './characters.ts';
-import { readDate, readInteger, writeDate } from './scalars.ts';
+import { readDate, readDecimal, writeDate } from './scalars.ts';
 import { PLIST_LIMITS, type PlistDict, type PlistLimits, type PlistValue } from './value.ts';
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
@@ -128,6 +128,6 @@ function readMarked(mark: string, content: string): PlistValue | undefined {
     case '$date':
       return readDate(content);
     default:
-      return readInteger(content);
+      return readDecimal(content);
   }
 }

@@ -1,12 +1,14 @@
 /**
- * Reads an XML property list (Apple's PropertyList-1.0 DTD) in one strict pass, without an object model.
+ * Reads a property list: a binary one by way of `binary.ts`, an XML one (Apple's PropertyList-1.0 DTD) here, in one
+ * strict pass without an object model. Both have the same limits and yield the same values.
  * Allowed: a byte order mark, an XML declaration, a DOCTYPE without internal subset, comments, CDATA, the five
  * entities and numeric references, white space inside tags. Refused: everything else XML has (processing
  * instructions, other entities, attributes but `version` on `plist`), a second value, duplicate keys, bytes after the
- * document. Binary property lists are named as such and not read: devices send XML.
+ * document.
  */
 import { type Bytes, fromBase64, readUtf8, utf8 } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
+import { BinaryReader } from './binary.ts';
 import { findNonXml } from './characters.ts';
 import { Lexer } from './lexer.ts';
 import { readDate, readInteger, readReal } from './scalars.ts';
@@ -23,7 +25,7 @@ export function parsePlist(
   bytes: Bytes,
   limits: PlistLimits = PLIST_LIMITS,
 ): Outcome<PlistValue, PlistRefusal> {
-  if (isBinary(bytes)) return malformed('binary property list', 0);
+  if (isBinaryPlist(bytes)) return parseBinary(bytes, limits);
   const text = readUtf8(bytes);
   if (text === null) return malformed('not UTF-8', 0);
   const lexer = new Lexer(text);
@@ -45,7 +47,15 @@ function malformed(reason: string, offset: number) {
   return refuse({ kind: 'malformed-plist' as const, reason, offset });
 }
 
-function isBinary(bytes: Bytes): boolean {
+function parseBinary(bytes: Bytes, limits: PlistLimits): Outcome<PlistValue, PlistRefusal> {
+  if (limits.xmlOnly) return malformed('binary property list', 0);
+  const reader = new BinaryReader(bytes, limits);
+  const value = reader.document();
+  return value === undefined ? malformed(reader.reason, reader.at) : ok(value);
+}
+
+/** Of any version: no XML document begins so. */
+export function isBinaryPlist(bytes: Bytes): boolean {
   const magic = 'bplist';
   for (let i = 0; i < magic.length; i++) if (bytes[i] !== magic.charCodeAt(i)) return false;
   return true;

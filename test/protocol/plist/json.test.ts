@@ -91,6 +91,7 @@ describe('jsonToPlist', () => {
     ['data that is no text', { a: { $data: 5 } }, 'a'],
     ['a date with a fraction', { a: { $date: '2026-01-31T12:00:00.5Z' } }, 'a'],
     ['a date that is none', { a: { $date: '2026-02-30T12:00:00Z' } }, 'a'],
+    ['an integer in hexadecimal', { a: { $integer: '0x10' } }, 'a'],
     ['an integer past 64 bits', { a: { $integer: '18446744073709551616' } }, 'a'],
     ['a wrapped list', { a: { $dict: [] } }, 'a'],
     ['a wrapped null', { a: { $dict: null } }, 'a'],

@@ -65,7 +65,13 @@ describe('parsePlist reads', () => {
       [1.5, -500, 2, 3],
     ],
     ['dates', plist('<date>2026-01-31T12:00:05Z</date>'), new Date('2026-01-31T12:00:05Z')],
-    ['the distant past', plist('<date>0001-01-01T00:00:00Z</date>'), new Date('0001-01-01T00:00:00Z')],
+    [
+      'hexadecimal integers',
+      plist('<array><integer>0x10</integer><integer>0XfFfFfFfFfFfFfFfF</integer></array>'),
+      [16, 2n ** 64n - 1n],
+    ],
+    ['the year 1', plist('<date>0001-01-01T00:00:00Z</date>'), new Date('0001-01-01T00:00:00Z')],
+    ['the distant past', plist('<date>0000-12-30T00:00:00Z</date>'), new Date('0000-12-30T00:00:00Z')],
     ['data in lines', plist('<data>\n\tAQID\n\tBA==\n\t</data>'), new Uint8Array([1, 2, 3, 4])],
     [
       'the key __proto__ as any other',
