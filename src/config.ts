@@ -30,8 +30,8 @@ export interface Config {
   readonly deviceAnchors: readonly Certificate[];
   /**
    * SHA-256 of the keys (SubjectPublicKeyInfo, lower-case hex) of CAs that make device identities: the chain of a
-   * MachineInfo must pass through one. Optional setting `DEVICE_ISSUERS`, separated by spaces or commas. Without it:
-   * Apple's two published device CAs under Apple's anchors, and a simulated anchor itself under that.
+   * MachineInfo must pass through one. Optional setting `DEVICE_ISSUERS`, separated by spaces or commas, in place of
+   * Apple's two published device CAs under Apple's anchors, and of a simulated anchor itself under that.
    */
   readonly deviceIssuers: readonly string[];
   /** False when any anchor is not one that Apple publishes. */

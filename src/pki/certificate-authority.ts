@@ -56,10 +56,6 @@ export class CertificateAuthority {
     this.#organization = organization;
   }
 
-  get certificate(): Certificate {
-    return this.#authority.certificate;
-  }
-
   /** A serial number for the next certificate: positive, without a leading zero octet. */
   newSerialHex(): string {
     const serial = randomBytes(SERIAL_BYTES);

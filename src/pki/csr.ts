@@ -40,7 +40,6 @@ export interface Csr {
 
 export type CsrRefusal = { readonly kind: 'malformed-csr'; readonly reason: string };
 
-const OID_CHALLENGE_PASSWORD = '1.2.840.113549.1.9.7';
 const ATTRIBUTES = 0xa0;
 
 export function parseCsr(der: Bytes): Outcome<Csr, CsrRefusal> {
@@ -75,7 +74,7 @@ function readAttributes(reader: BerReader): string | null {
     if (++count > ATTRIBUTES_MAX) reader.fail('too many attributes');
     reader.enter(TAG.sequence);
     const type = reader.oid();
-    if (type === OID_CHALLENGE_PASSWORD) {
+    if (type === OID.challengePassword) {
       if (challenge !== null) reader.fail('repeated challengePassword');
       challenge = readChallenge(reader);
     } else {

@@ -46,7 +46,7 @@ export function publicJwk(jwk: unknown): PublicJwk | null {
 }
 
 /** Imports for verifying. Throws what the runtime throws when the point is not on the curve. */
-export async function importPublic(jwk: PublicJwk): Promise<CryptoKey> {
+async function importPublic(jwk: PublicJwk): Promise<CryptoKey> {
   return await importJWK({ ...jwk } satisfies JWK & { kty: 'EC' }, 'ES256');
 }
 

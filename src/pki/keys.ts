@@ -20,9 +20,8 @@ export interface Signer {
   sign(data: Uint8Array, hash?: Hash): Promise<Bytes>;
 }
 
-/** Decrypts what was encrypted to a certificate; the key never leaves. */
+/** Decrypts what was encrypted to the authority's certificate; the key never leaves. */
 export interface Opener {
-  readonly certificate: Certificate;
   /**
    * The content-encryption key of `keyLength` octets in an RSAES-PKCS1-v1_5 ciphertext. Never fails and never
    * tells: what cannot be right yields a key that depends on the ciphertext alone (implicit rejection).
@@ -53,7 +52,7 @@ export async function importAuthority(certificatePem: string, keyPem: string): P
   if (pkcs8 === undefined) throw new Fault('ca-key-malformed', 'no PRIVATE KEY in the authority key PEM');
   const signer = new RsaSigner(certificate, pkcs8);
   await checkPair(certificate, signer);
-  return { certificate, signer, opener: await RsaOpener.import(certificate, pkcs8) };
+  return { certificate, signer, opener: await RsaOpener.import(pkcs8) };
 }
 
 function authorityCertificate(pem: string): Certificate {
@@ -117,25 +116,23 @@ class RsaSigner implements Signer {
 }
 
 class RsaOpener implements Opener {
-  readonly certificate: Certificate;
   readonly #pkcs8: Bytes;
   readonly #rejection: CryptoKey;
   #decrypt: ((encryptedKey: Uint8Array) => Bytes) | null = null;
 
-  constructor(certificate: Certificate, pkcs8: Bytes, rejection: CryptoKey) {
-    this.certificate = certificate;
+  constructor(pkcs8: Bytes, rejection: CryptoKey) {
     this.#pkcs8 = pkcs8;
     this.#rejection = rejection;
   }
 
-  static async import(certificate: Certificate, pkcs8: Bytes): Promise<RsaOpener> {
+  static async import(pkcs8: Bytes): Promise<RsaOpener> {
     const hmac = { name: 'HMAC', hash: 'SHA-256' };
     const seed = await crypto.subtle.digest(
       'SHA-256',
       concatBytes(utf8('escapement implicit rejection\0'), pkcs8),
     );
     const rejection = await crypto.subtle.importKey('raw', seed, hmac, false, ['sign']);
-    return new RsaOpener(certificate, pkcs8, rejection);
+    return new RsaOpener(pkcs8, rejection);
   }
 
   async openKey(encryptedKey: Uint8Array, keyLength: number): Promise<Bytes> {

@@ -66,24 +66,18 @@ export function decideConsume(
   claim: CredentialClaim,
   nowMs: EpochMs,
 ): { readonly outcome: ConsumeOutcome; readonly firstUse: CredentialUse | null } {
+  if (record === null) return { outcome: refuse({ kind: 'credential-unknown' }), firstUse: null };
   const refusal = whyNot(record, claim, nowMs);
-  if (record === null || refusal !== null) {
-    return { outcome: refuse(refusal ?? { kind: 'credential-unknown' }), firstUse: null };
-  }
+  if (refusal !== null) return { outcome: refuse(refusal), firstUse: null };
+  const { subject, use } = record;
+  if (use !== null) return { outcome: ok({ subject, use }), firstUse: null };
   const { keyDigest, certificateSerialHex } = claim;
-  const firstUse = record.use === null ? { keyDigest, certificateSerialHex, atMs: nowMs } : null;
-  const use = record.use ?? firstUse;
-  if (use === null) return { outcome: refuse({ kind: 'credential-unknown' }), firstUse: null };
-  return { outcome: ok({ subject: record.subject, use }), firstUse };
+  const firstUse = { keyDigest, certificateSerialHex, atMs: nowMs };
+  return { outcome: ok({ subject, use: firstUse }), firstUse };
 }
 
 /** The secret first: who does not know it learns nothing about the rest. */
-function whyNot(
-  record: CredentialRecord | null,
-  claim: CredentialClaim,
-  nowMs: EpochMs,
-): CredentialRefusal | null {
-  if (record === null) return { kind: 'credential-unknown' };
+function whyNot(record: CredentialRecord, claim: CredentialClaim, nowMs: EpochMs): CredentialRefusal | null {
   if (!sameDigest(record.secretDigest, claim.secretDigest)) return { kind: 'credential-secret-wrong' };
   const forgottenAtMs = addMs(record.expiresAtMs, record.use === null ? 0 : CREDENTIAL_RETRY_MS);
   if (nowMs >= forgottenAtMs) return { kind: 'credential-expired', ageMs: nowMs - record.expiresAtMs };

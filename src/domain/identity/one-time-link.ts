@@ -10,9 +10,9 @@ import { addMs, DAY_MS, type EpochMs, HOUR_MS, MINUTE_MS } from '../../std/time.
 import type { Platform, SerialNumber, Udid } from '../ids.ts';
 
 /** Long enough to carry a phone to the desk; an administrator may ask for more, up to a month. */
-export const LINK_LIFETIME_MS = HOUR_MS;
-export const LINK_LIFETIME_MS_MIN = MINUTE_MS;
-export const LINK_LIFETIME_MS_MAX = 30 * DAY_MS;
+const LINK_LIFETIME_MS = HOUR_MS;
+const LINK_LIFETIME_MS_MIN = MINUTE_MS;
+const LINK_LIFETIME_MS_MAX = 30 * DAY_MS;
 
 /** How long a link that is over is remembered, so that its holder is told why. */
 export const LINK_MEMORY_MS = DAY_MS;
