@@ -3,7 +3,6 @@
  * section 8). Devices are enrolled by the simulator; nothing here imitates a request that it did not make.
  */
 import { availableParallelism, cpus } from 'node:os';
-import { parseArgs } from 'node:util';
 import { benchWorld, enrollPhones } from './bench/fleet.ts';
 import { benchStorage, type StorageFigures } from './bench/floor.ts';
 import { benchHandshake, type HandshakeFigures } from './bench/handshake.ts';
@@ -13,11 +12,22 @@ import { decimal, type Figure, printTable } from './bench/report.ts';
 import { benchStartup, type StartupFigures } from './bench/startup.ts';
 import { benchVerify, type VerifyFigures } from './bench/verify.ts';
 import { buildWorker } from './local/build.ts';
+import { readCommandLine } from './local/command-line.ts';
 import { generateSecrets } from './local/secrets.ts';
 import { startStack } from './local/stack.ts';
 
-const { values: options } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, quick: { type: 'boolean', default: false } },
+const USAGE = `npm run bench -- [options]
+
+Raw workerd on this machine: signatures, idle polls, handshakes and start-up,
+each figure beside its floor from the same run.
+
+  --quick    fewer devices and shorter rounds
+  --json     figures alone, as JSON, on standard output
+  --help`;
+
+const options = readCommandLine(USAGE, {
+  json: { type: 'boolean', default: false },
+  quick: { type: 'boolean', default: false },
 });
 const size = options.quick
   ? { devices: 20, rounds: 2, roundMs: 1000, handshakes: 10 }

@@ -2,6 +2,16 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { projectRoot } from './local/build.ts';
+import { readCommandLine } from './local/command-line.ts';
+
+const USAGE = `npm run check
+
+Types, lint and format, generated files and tests, cheapest first; stops at the
+first failure, with its exit code.
+
+  --help`;
+
+readCommandLine(USAGE, {});
 
 const bin = (name: string) => join(projectRoot, 'node_modules/.bin', name);
 const node = (script: string, ...args: string[]) => [process.execPath, join(projectRoot, script), ...args];

@@ -11,8 +11,20 @@ import type { Stage } from './demo/stage.ts';
 import { assignWatchEnrollment, command, enrollPhone, pair } from './demo/story.ts';
 import { bold, green, red, Timeline } from './demo/timeline.ts';
 import { AdminClient } from './local/admin-client.ts';
+import { readCommandLine } from './local/command-line.ts';
 import { type Stack, startStack } from './local/stack.ts';
 
+const USAGE = `npm run demo
+
+An iPhone enrolls, a watch pairs to it and is locked; then attacks, each of
+which must be refused. A server of its own in memory, simulated devices with
+real keys; touches nothing that npm run dev keeps.
+
+  --help
+
+The exit code is 0 when everything was as it should be, and 1 otherwise.`;
+
+readCommandLine(USAGE, {});
 const timeline = new Timeline();
 const log: string[] = [];
 const expect = new Expectations(timeline);

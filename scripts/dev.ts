@@ -5,8 +5,9 @@
  */
 import { createWriteStream, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { parseArgs } from 'node:util';
 import { localFolder, projectRoot } from './local/build.ts';
+import { leaveBadUsage, readCommandLine } from './local/command-line.ts';
+import { DevLock, LockRefusal } from './local/dev-lock.ts';
 import { freePort, tryPort } from './local/ports.ts';
 import { type Stack, startStack } from './local/stack.ts';
 
@@ -27,36 +28,44 @@ const files = {
 
 class Refusal extends Error {}
 
-function readOptions() {
-  try {
-    return parseArgs({
-      options: {
-        port: { type: 'string' },
-        fresh: { type: 'boolean', default: false },
-        verbose: { type: 'boolean', default: false },
-      },
-    }).values;
-  } catch (error) {
-    throw new Refusal(`${(error as Error).message}\nnpm run dev -- [--port N] [--fresh] [--verbose]`);
-  }
-}
+const USAGE = `npm run dev -- [options]
 
-let options: ReturnType<typeof readOptions>;
+Keeps a server running for use by hand. Its state and keys are in .escapement;
+.escapement/dev.json tells programs its URL and keys while it runs.
+
+  --port N     default: the port of the last run, if it is free
+  --fresh      forget state and keys first
+  --verbose    show the Worker's log here as well
+  --help
+
+SIGINT (Ctrl-C) and SIGTERM end it.`;
+
+const options = readCommandLine(USAGE, {
+  port: { type: 'string' },
+  fresh: { type: 'boolean', default: false },
+  verbose: { type: 'boolean', default: false },
+});
+if (options.port !== undefined && !isPort(Number(options.port))) {
+  leaveBadUsage(USAGE, `--port ${options.port} is not a port`);
+}
 try {
-  options = readOptions();
   await run();
 } catch (error) {
-  if (!(error instanceof Refusal)) throw error;
+  if (!(error instanceof Refusal || error instanceof LockRefusal)) throw error;
   console.error(error.message);
   process.exitCode = 1;
 }
 
 async function run(): Promise<void> {
   mkdirSync(localFolder, { recursive: true, mode: 0o700 });
-  takeLock();
+  const lock = new DevLock(files.lock);
+  const orphan = await lock.take(shown(localFolder));
   process.on('exit', () => {
-    for (const path of [files.dev, files.lock]) rmSync(path, { force: true });
+    rmSync(files.dev, { force: true });
+    lock.release();
   });
+  if (orphan !== null)
+    console.log(`Ended process ${orphan.pid}, the workerd that a killed run left behind.\n`);
   const port = await choosePort(options.port);
   if (options.fresh)
     for (const path of [files.state, files.keys]) rmSync(path, { recursive: true, force: true });
@@ -83,7 +92,8 @@ async function run(): Promise<void> {
     log.write(`${line}\n`);
     if (options.verbose) console.log(line);
   };
-  stack = await startStack({ stateDir: localFolder, port, onLog });
+  const noteWorkerd = lock.watchForWorkerd();
+  stack = await startStack({ stateDir: localFolder, port, onLog }).finally(noteWorkerd);
   handleSignals();
   if (process.env['npm_lifecycle_event'] !== undefined) watchParent(leave);
   writeFileSync(files.port, `${port}\n`);
@@ -130,36 +140,13 @@ function greeting(stack: Stack): string {
   ].join('\n');
 }
 
-function takeLock(): void {
-  const pid = existsSync(files.lock) ? Number(readFileSync(files.lock, 'utf8')) : 0;
-  if (pid > 0 && isRunning(pid)) {
-    throw new Refusal(
-      `Another npm run dev (process ${pid}) is using ${shown(localFolder)}. End that one first.`,
-    );
-  }
-  rmSync(files.lock, { force: true });
-  try {
-    writeFileSync(files.lock, String(process.pid), { flag: 'wx', mode: 0o600 });
-  } catch {
-    // Only the `wx` can fail here: another run created the file a moment ago.
-    throw new Refusal(`Another npm run dev is just starting on ${shown(localFolder)}.`);
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+function isPort(port: number): boolean {
+  return Number.isInteger(port) && port >= 1 && port <= 65_535;
 }
 
 async function choosePort(wanted: string | undefined): Promise<number> {
   if (wanted !== undefined) {
     const port = Number(wanted);
-    if (!Number.isInteger(port) || port < 1 || port > 65_535)
-      throw new Refusal(`--port ${wanted} is not a port.`);
     if ((await tryPort(port)) === null)
       throw new Refusal(`Port ${port} is taken. Choose another with --port.`);
     return port;

@@ -6,7 +6,16 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot, wranglerCommand, wranglerEnvironment } from './local/build.ts';
+import { readCommandLine } from './local/command-line.ts';
 
+const USAGE = `npm run types -- [options]
+
+Writes src/env.d.ts from wrangler.toml and src/index.ts.
+
+  --check    write nothing; exit with 1 when the file is stale
+  --help`;
+
+const { check } = readCommandLine(USAGE, { check: { type: 'boolean', default: false } });
 const target = join(projectRoot, 'src/env.d.ts');
 const before = readFileSync(target, 'utf8');
 let fresh = before;
@@ -14,9 +23,9 @@ try {
   fresh = generate();
 } finally {
   // Wrangler writes the file itself, always.
-  writeFileSync(target, process.argv.includes('--check') ? before : fresh);
+  writeFileSync(target, check ? before : fresh);
 }
-if (process.argv.includes('--check') && fresh !== before) {
+if (check && fresh !== before) {
   console.error('src/env.d.ts is stale: run npm run types');
   process.exitCode = 1;
 }

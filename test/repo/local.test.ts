@@ -2,21 +2,26 @@
  * The commands that people start with, run as they run them: `dev` keeps a server that devices reach over real
  * HTTP and that survives a restart; `demo` shows the whole enrollment and fits its page.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { AdminClient } from '../../scripts/local/admin-client.ts';
+import { commandOf, end, type RunningProcess } from '../../scripts/local/processes.ts';
 import { createWorld, SimulatedPhone, SimulatedWatch } from '../simulator/index.ts';
 import { root } from './source.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'escapement-'));
 const env = { ...process.env, ESCAPEMENT_FOLDER: folder, NO_COLOR: '1' } as NodeJS.ProcessEnv;
 const running: ChildProcess[] = [];
+const orphans: RunningProcess[] = [];
+/** Past what any kernel gives out. */
+const NO_PID = 2 ** 30;
 
-afterAll(() => {
+afterAll(async () => {
   for (const child of running) child.kill('SIGKILL');
+  for (const orphan of orphans) await end(orphan);
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -44,9 +49,13 @@ interface DevFile {
 }
 
 async function devFile(dev: Dev): Promise<DevFile> {
-  const path = join(folder, 'dev.json');
+  await untilOutput(dev, 'Ctrl-C');
+  return JSON.parse(readFileSync(join(folder, 'dev.json'), 'utf8'));
+}
+
+async function untilOutput(dev: Dev, text: string): Promise<void> {
   for (let waited = 0; waited < 45_000; waited += 100) {
-    if (existsSync(path) && dev.output().includes('Ctrl-C')) return JSON.parse(readFileSync(path, 'utf8'));
+    if (dev.output().includes(text)) return;
     if (dev.child.exitCode !== null) break;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
@@ -104,7 +113,7 @@ describe('npm run dev', () => {
     expect(await third.ended).toBe(0);
   }, 180_000);
 
-  it('refuses a port that is taken and an option it does not know', async () => {
+  it('refuses a port that is taken, and one that is none', async () => {
     const { createServer } = await import('node:net');
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -113,10 +122,60 @@ describe('npm run dev', () => {
     expect(await taken.ended).toBe(1);
     expect(taken.output()).toBe(`Port ${port} is taken. Choose another with --port.\n`);
     server.close();
-    const unknown = startDev('--prot', '1');
-    expect(await unknown.ended).toBe(1);
-    expect(unknown.output()).toContain('npm run dev -- [--port N]');
+    const port0 = startDev('--port', '0');
+    expect(await port0.ended).toBe(2);
+    expect(port0.output()).toBe('--port 0 is not a port. npm run dev -- --help lists the options.\n');
   });
+
+  it('ends the workerd of a run that was killed outright, and then starts on its state', async () => {
+    const killed = startDev();
+    const file = await devFile(killed);
+    const lock = join(folder, 'dev.lock');
+    const { workerd } = JSON.parse(readFileSync(lock, 'utf8')) as { workerd: RunningProcess };
+    orphans.push(workerd);
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    expect(commandOf(workerd.pid)).toBe(workerd.command);
+
+    const next = startDev();
+    await untilOutput(next, 'Ctrl-C');
+    expect(next.output()).toContain(
+      `Ended process ${workerd.pid}, the workerd that a killed run left behind.`,
+    );
+    expect(commandOf(workerd.pid)).toBeNull();
+    expect((await fetch(`${file.url}/healthz`)).status).toBe(200);
+    expect(JSON.parse(readFileSync(lock, 'utf8'))).not.toMatchObject({ workerd: { pid: workerd.pid } });
+    next.child.kill('SIGTERM');
+    expect(await next.ended).toBe(0);
+    expect(existsSync(lock)).toBe(false);
+  }, 120_000);
+
+  it('never ends what is not its workerd: another number since, or another program', async () => {
+    const bystander = spawn('sleep', ['600']);
+    running.push(bystander);
+    await new Promise((resolve) => bystander.once('spawn', resolve));
+    const pid = bystander.pid as number;
+    const lock = join(folder, 'dev.lock');
+    const leaveLock = (command: string) =>
+      writeFileSync(lock, JSON.stringify({ pid: NO_PID, workerd: { pid, command } }));
+
+    // Its exact command line, but no workerd of ours: it stays, and so does the lock that names it.
+    leaveLock('sleep 600');
+    const refused = startDev();
+    expect(await refused.ended).toBe(1);
+    expect(refused.output()).toMatch(`Process ${pid}, left by an earlier npm run dev, still uses `);
+    expect(readFileSync(lock, 'utf8')).toContain('sleep 600');
+
+    // A workerd had this number once.
+    leaveLock(`${join(root, 'node_modules/@cloudflare/workerd-linux-64/bin/workerd')} serve -`);
+    const started = startDev();
+    await untilOutput(started, 'Ctrl-C');
+    expect(started.output()).not.toContain('Ended process');
+    started.child.kill('SIGTERM');
+    expect(await started.ended).toBe(0);
+    expect(bystander.exitCode).toBeNull();
+    expect(commandOf(pid)).toBe('sleep 600');
+  }, 120_000);
 });
 
 describe('npm run demo', () => {
@@ -128,4 +187,39 @@ describe('npm run demo', () => {
     expect(output).toContain('DeviceLock Acknowledged');
     expect(existsSync(join(folder, 'dev.json'))).toBe(false);
   }, 120_000);
+
+  it('goes on to its own exit code when nobody reads it to the end', async () => {
+    const child = spawn(process.execPath, ['scripts/demo.ts'], { cwd: root, env, stdio: 'pipe' });
+    running.push(child);
+    let complaints = '';
+    child.stderr.on('data', (chunk) => (complaints += chunk));
+    child.stdout.once('data', () => child.stdout.destroy());
+    const code = await new Promise((resolve) => child.on('exit', resolve));
+    expect([code, complaints]).toEqual([0, '']);
+  }, 120_000);
+});
+
+describe.each([
+  ['dev', 'npm run dev -- [options]'],
+  ['demo', 'npm run demo'],
+  ['bench', 'npm run bench -- [options]'],
+  ['check', 'npm run check'],
+  ['test', 'npm test -- [vitest options]'],
+  ['types', 'npm run types -- [options]'],
+])('scripts/%s.ts', (name, usage) => {
+  const run = (...args: string[]) =>
+    spawnSync(process.execPath, [`scripts/${name}.ts`, ...args], { cwd: root, env, encoding: 'utf8' });
+
+  it('prints its usage when asked, and nothing else happens', () => {
+    const { status, stdout, stderr } = run('--help');
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout.startsWith(usage)).toBe(true);
+    expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  });
+
+  it('answers an option it does not know with one line, and 2', () => {
+    const { status, stdout, stderr } = run('--prot');
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^Unknown option .--prot.\. npm .* -- --help lists the options\.\n$/);
+  });
 });

@@ -31,7 +31,7 @@ export class Random {
   }
 }
 
-/** `SEED=123` in the environment repeats a run; a failing test names its seed. */
+/** A failing test names its seed. */
 export const newSeed = (): number => Math.floor(Math.random() * 2 ** 31);
 
 const PIECES = [
