@@ -45,7 +45,7 @@ function unescaped(text: string): string {
 /** The bytes of a GET's message, or `null` when it is no base64. */
 export function decodeMessage(message: string): Bytes | null {
   const text = message.replace(/[\r\n]/g, '').replace(/ /g, '+');
-  // Not by a pattern: one anchored at the end starts over at every `=` of a long run.
+  // Not by a pattern anchored at the end: engines may start over at every `=` of a long run, as Node 22 does.
   let end = text.length;
   while (end > 0 && text[end - 1] === '=') end--;
   const unpadded = text.slice(0, end);
