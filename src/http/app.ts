@@ -44,6 +44,9 @@ export function createApp(services: Services): Hono<AppEnv> {
   app.get('/.well-known/escapement/jwks.json', (c) =>
     c.json(services.jwks, 200, { 'Cache-Control': JWKS_CACHE }),
   );
+  for (const path of ['/healthz', '/.well-known/escapement/jwks.json']) {
+    app.all(path, () => new Response(null, { status: 405, headers: { Allow: 'GET, HEAD' } }));
+  }
   app.route('/', mdmApp(services.mdm));
   app.route('/', enrollApp(services.enroll));
   app.route('/', scepApp(services.scep));

@@ -35,6 +35,7 @@ export function scepApp(services: ScepServices): Hono<AppEnv> {
     const inUrl = body.value.length === 0 && message !== null;
     return pkiOperation(c, services.scep, inUrl ? decodeMessage(message) : body.value);
   });
+  app.all('/scep', () => new Response(null, { status: 405, headers: { Allow: 'GET, HEAD, POST' } }));
   return app;
 }
 

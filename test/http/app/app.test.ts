@@ -36,6 +36,23 @@ describe('anyone', () => {
   });
 });
 
+describe('a method that a path does not take', () => {
+  it.each([
+    ['/healthz', 'GET, HEAD'],
+    ['/.well-known/escapement/jwks.json', 'GET, HEAD'],
+    ['/ddm/assets/x', 'GET, HEAD'],
+    ['/scep', 'GET, HEAD, POST'],
+    ['/scep?operation=PKIOperation', 'GET, HEAD, POST'],
+  ])('is answered by those that %s does', async (path, allow) => {
+    for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
+      const reply = await exports.default.fetch(new Request(`${env.PUBLIC_URL}${path}`, { method }));
+      const taken = allow.split(', ').includes(method);
+      expect([method, reply.status === 405], path).toEqual([method, !taken]);
+      if (!taken) expect([reply.headers.get('allow'), await reply.text()], path).toEqual([allow, '']);
+    }
+  });
+});
+
 describe('what is thrown', () => {
   it.each([
     ['an outage', new Unavailable('d1', 'no answer', new Error('cause')), 'unavailable', 'd1'],
