@@ -6,7 +6,7 @@ import type { CommandUuid, Udid } from '../../domain/ids.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import type { Outcome } from '../../std/outcome.ts';
 import { encodePlist, type PlistInputDict } from '../plist/encode.ts';
-import { parsePlistDict } from '../plist/parse.ts';
+import { isBinaryPlist, parsePlistDict } from '../plist/parse.ts';
 import { isDict, type PlistDict, type PlistValue, RESULT_LIMITS } from '../plist/value.ts';
 import { MessageReader, type MessageRefusal } from './message.ts';
 
@@ -32,7 +32,7 @@ export interface ConnectReport {
   readonly userId: string | null;
   /** The whole report: a command's answer stands at its top level. */
   readonly content: PlistDict;
-  /** The body exactly as it came. */
+  /** The body exactly as it came; of a binary property list, the XML that says the same. */
   readonly raw: Bytes;
 }
 
@@ -41,9 +41,15 @@ export type ConnectRefusal = MessageRefusal | { readonly kind: 'enrollment-id-no
 /** Chains of 2 or 3 are seen. What is past this is left in `raw`: a device resends a result until it is taken. */
 const ERROR_CHAIN_MAX = 16;
 
+/** What is kept of a result is text, in a row of at most 2 MB; a binary list may be several times as long in XML. */
+const RESULT_XML_BYTES_MAX = 1024 * 1024 + 512 * 1024;
+const TOO_LARGE_AS_XML = { kind: 'malformed-plist', reason: 'too large as XML', offset: 0 } as const;
+
 export function parseConnect(bytes: Bytes): Outcome<ConnectReport, ConnectRefusal> {
   const plist = parsePlistDict(bytes, RESULT_LIMITS);
   if (!plist.ok) return plist;
+  const raw = isBinaryPlist(bytes) ? encodePlist(plist.value) : bytes;
+  if (raw.length > RESULT_XML_BYTES_MAX) return { ok: false, refusal: TOO_LARGE_AS_XML };
   const reader = new MessageReader(plist.value);
   if (!reader.has('UDID') && reader.has('EnrollmentID')) {
     return { ok: false, refusal: { kind: 'enrollment-id-not-supported' } };
@@ -55,7 +61,7 @@ export function parseConnect(bytes: Bytes): Outcome<ConnectReport, ConnectRefusa
     errorChain: (reader.optionalArray('ErrorChain') ?? []).slice(0, ERROR_CHAIN_MAX).map(readError),
     userId: reader.optionalString('UserID'),
     content: plist.value,
-    raw: bytes,
+    raw,
   });
 }
 

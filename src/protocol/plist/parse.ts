@@ -48,7 +48,6 @@ function malformed(reason: string, offset: number) {
 }
 
 function parseBinary(bytes: Bytes, limits: PlistLimits): Outcome<PlistValue, PlistRefusal> {
-  if (limits.xmlOnly) return malformed('binary property list', 0);
   const reader = new BinaryReader(bytes, limits);
   const value = reader.document();
   return value === undefined ? malformed(reader.reason, reader.at) : ok(value);

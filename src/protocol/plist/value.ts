@@ -20,13 +20,11 @@ export const INTEGER_MAX = 2n ** 64n - 1n;
 export interface PlistLimits {
   readonly depthMax: number;
   readonly nodesMax: number;
-  /** Binary documents are refused: what is read is also kept, as text. */
-  readonly xmlOnly?: boolean;
 }
 
 export const PLIST_LIMITS: PlistLimits = { depthMax: 32, nodesMax: 20_000 };
 /** Of command results: 2,500 installed apps of eight keys are 42,000 values. 1 MiB of the shortest holds 150,000. */
-export const RESULT_LIMITS: PlistLimits = { depthMax: 32, nodesMax: 150_000, xmlOnly: true };
+export const RESULT_LIMITS: PlistLimits = { depthMax: 32, nodesMax: 150_000 };
 
 export function isDict(value: PlistValue | undefined): value is PlistDict {
   return value instanceof Map;

@@ -3,6 +3,7 @@ import { parseCommandUuid } from '../../../src/domain/ids.ts';
 import { encodeCommand, parseConnect } from '../../../src/protocol/mdm/connect.ts';
 import { encodePlist } from '../../../src/protocol/plist/encode.ts';
 import { parsePlist } from '../../../src/protocol/plist/parse.ts';
+import { fromBase64, readUtf8 } from '../../../src/std/bytes.ts';
 import { type Message, readsBytesStrictly, readsFields, readValue, refusalOf } from './messages.ts';
 
 const UDID = '00008301-000123456789ABCD';
@@ -15,7 +16,21 @@ const error = {
 };
 const report: Message = { UDID, Status: 'Error', CommandUUID: COMMAND, ErrorChain: [error] };
 
+/** As Python's plistlib writes `{UDID, Status, CommandUUID, QueryResponses: {BatteryLevel: 0.5}}`. */
+const BINARY =
+  'YnBsaXN0MDDUAQIDBAUGCQpbQ29tbWFuZFVVSUReUXVlcnlSZXNwb25zZXNWU3RhdHVzVFVESURTQy0x0QcIXEJhdHRlcnlMZXZlbCM/4AAAAAAAAFxB' +
+  'Y2tub3dsZWRnZWRaV0FUQ0gtMDAwMQgRHSwzODw/TFViAAAAAAAAAQEAAAAAAAAACwAAAAAAAAAAAAAAAAAAAG0=';
+
 describe('parseConnect', () => {
+  it('reads a binary report, and keeps it as the XML that says the same', () => {
+    const result = parseConnect(fromBase64(BINARY) ?? new Uint8Array(0));
+    if (!result.ok) throw new Error(result.refusal.kind);
+    expect(result.value).toMatchObject({ udid: 'WATCH-0001', status: 'Acknowledged', commandUuid: 'C-1' });
+    const kept = parsePlist(result.value.raw);
+    expect(readUtf8(result.value.raw)).toContain('<real>0.5</real>');
+    expect(kept.ok && kept.value).toEqual(result.value.content);
+  });
+
   it('reads an idle poll', () => {
     const raw = encodePlist({ UDID, Status: 'Idle' });
     expect(parseConnect(raw)).toEqual({

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { encodePlist } from '../../../src/protocol/plist/encode.ts';
 import { parsePlist } from '../../../src/protocol/plist/parse.ts';
-import { type PlistLimits, RESULT_LIMITS } from '../../../src/protocol/plist/value.ts';
+import type { PlistLimits } from '../../../src/protocol/plist/value.ts';
 import { type Bytes, concatBytes, fromHex, utf8 } from '../../../src/std/bytes.ts';
 import { binaryVectors } from './binary-vectors.ts';
 import { newSeed, Random } from './generate.ts';
@@ -219,10 +219,6 @@ describe('parsePlist refuses in binary', () => {
     expect(bytes.length).toBe(45);
     expect(read(bytes)).toBe('nested too deeply');
     expect(read(bytes, { depthMax: 1000, nodesMax: 20_000 })).toBe('nested too deeply');
-  });
-
-  it('any where only XML is kept', () => {
-    expect(read(layOut([[0x09]]), RESULT_LIMITS)).toBe('binary property list');
   });
 
   it('every document cut at every byte, and any byte after it', () => {
