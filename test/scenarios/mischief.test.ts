@@ -25,7 +25,7 @@ import {
 } from '../support/front-door.ts';
 import { checkInvariants } from '../support/invariants.ts';
 
-const SEEDS = Array.from({ length: 20 }, (_, i) => 4000 + i);
+const SEEDS = Array.from({ length: 8 }, (_, i) => 4000 + i);
 const TYPES = ['ProfileList', 'SecurityInfo', 'CertificateList', 'DeviceInformation', 'NoSuchCommand'];
 
 afterAll(() => vi.restoreAllMocks());
