@@ -1,10 +1,13 @@
 /**
- * The server's CPU time for whole watch enrollments: from the first POST without a token to TokenUpdate, with the
- * records that follow each. Read from the process's own accounting, so everything that workerd does counts.
+ * Whole watch enrollments, from the first POST without a token to TokenUpdate, with the records that follow each:
+ * the CPU time of the process, which counts everything that workerd does; what they ask of storage; and their
+ * requests as they went, for `compute.ts`.
  */
-import { SimulatedWatch } from '../../test/simulator/index.ts';
-import { WORKER } from '../local/stack.ts';
-import { adminOf } from './fleet.ts';
+import { Buffer } from 'node:buffer';
+import { SimulatedWatch, type World } from '../../test/simulator/index.ts';
+import { type Stack, startStack, WORKER } from '../local/stack.ts';
+import { adminOf, benchWorld, enrollPhones } from './fleet.ts';
+import type { RecordedRequest, Recording } from './handshake-worker.ts';
 import type { Running } from './poll.ts';
 import { cpuMs } from './process.ts';
 
@@ -12,50 +15,149 @@ export interface HandshakeFigures {
   readonly count: number;
   /** Milliseconds for one; null where the platform does not tell. */
   readonly cpuMs: number | null;
-  readonly requests: number;
   /** Durable Objects that did not exist before. */
   readonly newObjects: number;
+  readonly storage: StorageUse;
+}
+
+/** Of one handshake, with the records that follow it. */
+export interface StorageUse {
+  readonly statements: number;
+  /** Calls to the database: a batch is one. */
+  readonly calls: number;
+}
+
+export interface RecordedHandshakes {
+  /** What each request was for. */
+  readonly names: readonly string[];
+  readonly recordings: readonly Recording[];
 }
 
 const SETTLE_MS = 1500;
 const WARM_UP = 5;
 
-export async function benchHandshake(running: Running, count: number): Promise<HandshakeFigures> {
-  const { stack, world, phones, pid } = running;
-  const [phone] = phones;
+export async function benchHandshake(
+  running: Running,
+  count: number,
+): Promise<{ handshake: HandshakeFigures; recorded: RecordedHandshakes }> {
+  const { stack, pid } = running;
+  const { pair, recordings, recorder } = await startPairing(stack, running.world, WARM_UP + count);
+  await pair(WARM_UP);
+  await settle();
+  const objects = await countObjects(stack);
+  const before = pid === null ? 0 : cpuMs(pid);
+  await pair(count);
+  await settle();
+  const spent = pid === null ? null : (cpuMs(pid) - before) / count;
+  const newObjects = ((await countObjects(stack)) - objects) / count;
+  const handshake = { count, cpuMs: spent, newObjects, storage: await countStatements() };
+  return { handshake, recorded: { names: recorder.names, recordings } };
+}
+
+/** One phone and its watches, which pair one after the other. */
+async function startPairing(stack: Stack, world: World, watchCount: number) {
+  const recorder = new Recorder();
+  const recording: World = { ...world, ...recorder.hooks(world) };
+  const [phone] = await enrollPhones(stack, recording, 1);
   if (phone === undefined) throw new Error('no phone to pair with');
   await adminOf(stack).put(`watch-enrollment/devices/${phone.udid}`, { anchors: [] });
   const { sync } = await phone.connect();
   if (sync === null) await phone.sync();
-  let requests = 0;
-  const send = (request: Request) => {
-    requests++;
-    return world.send(request);
-  };
   const watches = await Promise.all(
-    Array.from({ length: WARM_UP + count }, () =>
-      SimulatedWatch.create({ ...world, send }, { signing: 'modern' }),
-    ),
+    Array.from({ length: watchCount }, () => SimulatedWatch.create(recording, { signing: 'modern' })),
   );
-  const pair = async (watch: SimulatedWatch) => {
-    const outcome = await watch.pairWith(phone);
-    if (outcome.kind !== 'enrolled')
-      throw new Error(`a watch was refused at ${outcome.at}: ${outcome.status}`);
+  const recordings: Recording[] = [];
+  const pair = async (count: number) => {
+    for (const watch of watches.splice(0, count)) {
+      recorder.begin();
+      const outcome = await watch.pairWith(phone);
+      if (outcome.kind !== 'enrolled')
+        throw new Error(`a watch was refused at ${outcome.at}: ${outcome.status}`);
+      const { udid, serial } = watch;
+      recordings.push({ udid, serial, phoneUdid: phone.udid, requests: recorder.requests });
+    }
   };
-  for (const watch of watches.slice(0, WARM_UP)) await pair(watch);
-  await settle();
-  requests = 0;
-  const objects = await countObjects(running);
-  const before = pid === null ? 0 : cpuMs(pid);
-  for (const watch of watches.slice(WARM_UP)) await pair(watch);
-  await settle();
-  const spent = pid === null ? null : (cpuMs(pid) - before) / count;
-  // The phone's GetToken goes through its own world and is not in the count.
-  const newObjects = ((await countObjects(running)) - objects) / count;
-  return { count, cpuMs: spent, requests: requests / count + 1, newObjects };
+  return { pair, recordings, recorder };
 }
 
-async function countObjects({ stack }: Running): Promise<number> {
+class Recorder {
+  requests: RecordedRequest[] = [];
+  names: string[] = [];
+
+  begin(): void {
+    this.requests = [];
+    this.names = [];
+  }
+
+  hooks(world: World): Pick<World, 'send' | 'trace'> {
+    return {
+      send: async (request) => {
+        const body = request.body === null ? null : Buffer.from(await request.clone().arrayBuffer());
+        const response = await world.send(request);
+        this.requests.push({
+          method: request.method,
+          url: request.url,
+          headers: Object.fromEntries(request.headers),
+          body: body?.toString('base64') ?? null,
+          status: response.status,
+        });
+        return response;
+      },
+      trace: ({ step }) => this.names.push(step),
+    };
+  }
+}
+
+/** In front of the Worker: counts what it and its objects ask the database. They share one isolate here. */
+const COUNTING = `
+import worker, { DeviceObject, PairingObject, IssuanceObject as Issuance } from './index.js';
+const count = { statements: 0, calls: 0 };
+const note = (statements) => { count.statements += statements; count.calls++; };
+const wrap = (inner) => ({
+  inner,
+  bind: (...values) => wrap(inner.bind(...values)),
+  all: () => (note(1), inner.all()),
+  first: (...column) => (note(1), inner.first(...column)),
+  run: () => (note(1), inner.run()),
+});
+const wrapped = new WeakMap();
+function counted(env) {
+  const DB = {
+    prepare: (sql) => wrap(env.DB.prepare(sql)),
+    batch: (list) => (note(list.length), env.DB.batch(list.map(({ inner }) => inner))),
+  };
+  if (!wrapped.has(env)) wrapped.set(env, { ...env, DB });
+  return wrapped.get(env);
+}
+class Device extends DeviceObject { constructor(ctx, env) { super(ctx, counted(env)); } }
+class Pairing extends PairingObject { constructor(ctx, env) { super(ctx, counted(env)); } }
+export { Device as DeviceObject, Pairing as PairingObject, Issuance as IssuanceObject };
+export default {
+  fetch: (request, env, ctx) =>
+    new URL(request.url).pathname === '/counts' ? Response.json(count) : worker.fetch(request, counted(env), ctx),
+};`;
+
+const COUNTED = 4;
+
+async function countStatements(): Promise<StorageUse> {
+  const stack = await startStack({ direct: true, front: COUNTING });
+  const read = async () => (await (await fetch(`${stack.url}/counts`)).json()) as StorageUse;
+  try {
+    const { pair } = await startPairing(stack, benchWorld(stack), COUNTED + 1);
+    await pair(1);
+    await settle();
+    const before = await read();
+    await pair(COUNTED);
+    await settle();
+    const after = await read();
+    const each = (name: keyof StorageUse) => (after[name] - before[name]) / COUNTED;
+    return { statements: each('statements'), calls: each('calls') };
+  } finally {
+    await stack.stop();
+  }
+}
+
+async function countObjects(stack: Stack): Promise<number> {
   const lists = ['DEVICE', 'PAIRING', 'ISSUANCE'].map((name) =>
     stack.miniflare.listDurableObjectIds(name, WORKER),
   );

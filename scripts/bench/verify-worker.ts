@@ -45,14 +45,6 @@ const operations: Readonly<Record<string, Operation>> = {
       if (!(await crypto.subtle.verify(VERIFY[kind], key, signed, bytes))) throw new Error('does not verify');
     };
   },
-  async bareSign({ body }) {
-    const bytes = Uint8Array.fromBase64(body);
-    const options = { ...VERIFY.rsa, modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) };
-    const pair = (await crypto.subtle.generateKey(options, false, ['sign', 'verify'])) as CryptoKeyPair;
-    return async () => {
-      await crypto.subtle.sign(VERIFY.rsa.name, pair.privateKey, bytes);
-    };
-  },
 };
 
 const prepared = new Map<string, () => Promise<unknown>>();

@@ -1,19 +1,14 @@
 /**
- * One Mdm-Signature against bare `subtle.verify`, and one RSA-2048 signature as the floor of the handshake. Timed
- * from outside, by requests that repeat an operation for a third of a second, because a Worker's own clock stands
- * still while it computes.
+ * One Mdm-Signature against bare `subtle.verify`. Timed from outside, by requests that repeat an operation for a third
+ * of a second, because a Worker's own clock stands still while it computes.
  */
 import { Buffer } from 'node:buffer';
-import { join } from 'node:path';
-import { build } from 'esbuild';
-import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from 'miniflare';
 import { issueCertificate } from '../../test/simulator/certificate.ts';
 import { createWorld, DeviceKey, fromPem, readCertificate } from '../../test/simulator/index.ts';
 import { mdmSignature, type SigningMode } from '../../test/simulator/messages.ts';
 import { writePlist } from '../../test/simulator/plist.ts';
 import type { AuthorityPem } from '../local/authority.ts';
-import { buildWorker, localFolder, projectRoot } from '../local/build.ts';
-import { freePort } from '../local/ports.ts';
+import { startOwnWorker } from './own-worker.ts';
 import { median } from './report.ts';
 import type { VerifyFixture } from './verify-worker.ts';
 
@@ -26,15 +21,13 @@ const RUNS = 5;
 const RUN_MS = 300;
 const WARM_UP = 500;
 
-export async function benchVerify(
-  ca: AuthorityPem,
-): Promise<{ verify: VerifyFigures; rsaSignMicros: number }> {
+export async function benchVerify(ca: AuthorityPem): Promise<VerifyFigures> {
   const fixtures = {
     'RSA-2048': fixture(ca, 'rsa-2048', 'modern'),
     'RSA-2048, SHA-1 BER': fixture(ca, 'rsa-2048', 'legacy'),
     'P-256': fixture(ca, 'p-256', 'modern'),
   };
-  const { miniflare, url } = await startVerifyWorker(fixtures);
+  const { url, stop } = await startOwnWorker('verify-worker.ts', { FIXTURES: fixtures });
   try {
     const time = (op: string, name: string) => micros(url, op, name);
     const verify: Record<string, { ours: number; floor: number }> = {};
@@ -45,11 +38,9 @@ export async function benchVerify(
       }
       verify[name] = { ours: median(pairs.map((p) => p.ours)), floor: median(pairs.map((p) => p.floor)) };
     }
-    const signs = [];
-    for (let run = 0; run < RUNS; run++) signs.push(await time('bareSign', 'RSA-2048'));
-    return { verify, rsaSignMicros: median(signs) };
+    return verify;
   } finally {
-    await miniflare.dispose();
+    await stop();
   }
 }
 
@@ -90,40 +81,6 @@ function rawEcdsa(der: Buffer): Buffer {
   const s = der.subarray(6 + rLength);
   const fixed = (n: Buffer) => Buffer.concat([Buffer.alloc(32), n]).subarray(-32);
   return Buffer.concat([fixed(r), fixed(s)]);
-}
-
-async function startVerifyWorker(fixtures: Readonly<Record<string, VerifyFixture>>) {
-  const worker = await buildWorker();
-  const bundled = await build({
-    entryPoints: [join(projectRoot, 'scripts/bench/verify-worker.ts')],
-    bundle: true,
-    minify: true,
-    write: false,
-    format: 'esm',
-    target: 'esnext',
-    conditions: ['workerd', 'worker', 'browser'],
-    external: ['node:*', 'cloudflare:*'],
-    outdir: join(localFolder, 'build', 'bench'),
-  });
-  const port = await freePort();
-  const miniflare = new Miniflare(
-    convertV4MiniflareOptions({
-      cf: false,
-      telemetry: { enabled: false },
-      log: new Log(LogLevel.NONE),
-      workers: [
-        {
-          name: 'verify',
-          modules: [{ type: 'ESModule', path: 'index.js', contents: bundled.outputFiles[0]?.text ?? '' }],
-          compatibilityDate: worker.compatibilityDate,
-          bindings: { FIXTURES: JSON.parse(JSON.stringify(fixtures)) },
-          unsafeDirectSockets: [{ host: '127.0.0.1', port }],
-        },
-      ],
-    }),
-  );
-  await miniflare.ready;
-  return { miniflare, url: `http://127.0.0.1:${port}` };
 }
 
 async function micros(url: string, op: string, name: string): Promise<number> {

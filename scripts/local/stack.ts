@@ -27,6 +27,8 @@ export interface StackOptions {
   readonly inspect?: boolean;
   /** Open a port for V8's inspector, for a profile of the Worker alone. */
   readonly profile?: boolean;
+  /** Source of a module that stands in front of the Worker, which it imports as `./index.js`. */
+  readonly front?: string;
 }
 
 export interface Stack {
@@ -116,7 +118,7 @@ function miniflareOptions(
       {
         name: WORKER,
         modulesRoot: build.directory,
-        modules: modules(build.directory),
+        modules: [...front(build.directory, options.front), ...modules(build.directory)],
         compatibilityDate: build.compatibilityDate,
         compatibilityFlags: [...build.compatibilityFlags],
         bindings: {
@@ -137,6 +139,10 @@ function miniflareOptions(
       },
     ],
   });
+}
+
+function front(directory: string, contents: string | undefined): V4ModuleDefinition[] {
+  return contents === undefined ? [] : [{ type: 'ESModule', path: join(directory, 'front.js'), contents }];
 }
 
 /** Wrangler's output: the entry point first, then whatever it left as a module of its own. */
