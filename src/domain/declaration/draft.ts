@@ -14,7 +14,7 @@ import type { MalformedIdentifier } from '../ids.ts';
 import { type DeclarationKind, RESERVED_PREFIX } from './manifest.ts';
 import { type Reference, referencesOf } from './references.ts';
 
-/** As the check-in channel's own limit for a message leaves room for: a rendering is sent whole. */
+/** In canonical JSON. A device gets it in one answer, and D1 keeps it in one row of at most 2 MB. */
 export const PAYLOAD_BYTES_MAX = 256 * 1024;
 
 export interface DeclarationInput {

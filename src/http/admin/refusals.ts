@@ -169,7 +169,12 @@ function declarationProblem(refusal: DeclarationRefusal): Problem {
         `Identifiers that begin with ${refusal.prefix} are reserved.`,
       );
     case 'kind-fixed':
-      return bad(kind, 409, 'Another kind of declaration', `It is an ${refusal.current}: delete it first.`);
+      return bad(
+        kind,
+        409,
+        'Another kind of declaration',
+        `It is of kind ${refusal.current}: delete it first.`,
+      );
     case 'payload-too-large':
       return bad(kind, 413, 'Payload too large', `At most ${refusal.bytesMax} bytes.`);
     case 'invalid-content':
