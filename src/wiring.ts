@@ -8,7 +8,10 @@ import { BootstrapKey } from './domain/admin/bootstrap-key.ts';
 import type { AdminServices } from './domain/admin/services.ts';
 import { CommandQueue } from './domain/command/service.ts';
 import { DeclarativeManagementService } from './domain/declaration/ddm.ts';
+import { Declarations } from './domain/declaration/library.ts';
+import { ManifestCompiler } from './domain/declaration/manifest-compiler.ts';
 import { WatchEnrollments } from './domain/declaration/service.ts';
+import { Sets } from './domain/declaration/sets.ts';
 import { DeclarationSync } from './domain/declaration/sync.ts';
 import { CheckInService } from './domain/enrollment/check-in.ts';
 import { FreshDirectory } from './domain/enrollment/directory.ts';
@@ -43,9 +46,12 @@ import {
 import { LogWaker } from './push/log-waker.ts';
 import { Fault } from './std/outcome.ts';
 import { epochMs } from './std/time.ts';
+import { D1Assignments } from './storage/d1/assignments.ts';
 import { D1CertificateRecords } from './storage/d1/certificates.ts';
 import { D1Commands } from './storage/d1/commands.ts';
 import { Database } from './storage/d1/database.ts';
+import { D1DeclarationLibrary } from './storage/d1/declaration-library.ts';
+import { D1DeclarationSets } from './storage/d1/declaration-sets.ts';
 import { D1Declarations } from './storage/d1/declarations.ts';
 import { recordDeviceMessages } from './storage/d1/device-outbox.ts';
 import { D1Devices } from './storage/d1/devices.ts';
@@ -86,7 +92,17 @@ async function build(env: Env): Promise<Services> {
   const store = new D1Declarations(db);
   const rendered = new KvRendered(env.RENDERED);
   const { publicUrl } = config;
-  const watchEnrollment = new WatchEnrollments({ publicUrl, devices, store, rendered, sha256Hex, isKnown });
+  const manifests = new ManifestCompiler({ devices, source: new D1Assignments(db), sha256Hex });
+  const watchEnrollment = new WatchEnrollments({
+    publicUrl,
+    devices,
+    store,
+    rendered,
+    manifests,
+    sha256Hex,
+    isKnown,
+  });
+  const library = new D1DeclarationLibrary(db);
 
   const cells = issuanceCells(env.ISSUANCE);
   const mint = new IssuanceMint(cells, randomBytes);
@@ -138,6 +154,8 @@ async function build(env: Env): Promise<Services> {
     pairings: new D1PairingReader(db, pairingStore),
     expectedDevices,
     enrollmentLinks: links,
+    declarations: new Declarations({ store: library, rendered, manifests, sha256Hex, newUuid: randomUuid }),
+    sets: new Sets({ store: new D1DeclarationSets(db), library, manifests, devices, isKnown }),
     newUuid: randomUuid,
     publicUrl,
     isEnrollmentProfile: (identifier) => identifier === ENROLLMENT_PROFILE_IDENTIFIER,
@@ -152,7 +170,7 @@ async function build(env: Env): Promise<Services> {
       checkIn: new CheckInService({
         devices,
         pairing,
-        declarations: new DeclarativeManagementService({ devices, store, rendered }),
+        declarations: new DeclarativeManagementService({ devices, store, rendered, manifests }),
         seal: {
           seal: (udid, purpose, secret) => sealSecret(sealKey, secret, `${purpose}/${udid}`),
           async open(udid, purpose, sealed) {

@@ -12,6 +12,7 @@ import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { LinkGrant } from '../identity/one-time-link.ts';
 import type { CommandUuid, Platform, SerialNumber, Udid } from '../ids.ts';
+import type { DeclarationLibrary, DeclarationSets } from './declaration-services.ts';
 
 /** Who is asking. `id` names the key in records; it is not the key. */
 export interface Admin {
@@ -274,6 +275,8 @@ export interface AdminServices {
   readonly pairings: PairingReader;
   readonly expectedDevices: ExpectedDevices;
   readonly enrollmentLinks: EnrollmentLinks;
+  readonly declarations: DeclarationLibrary;
+  readonly sets: DeclarationSets;
   /** A fresh upper-case UUID, for commands that come without one. */
   readonly newUuid: () => string;
   /** Where devices reach this server, without a trailing slash: links begin with it. */

@@ -9,12 +9,13 @@ import { parseEndpoint } from '../../protocol/ddm/endpoint.ts';
 import { type DeclarationsStatus, parseStatusReport } from '../../protocol/ddm/status-report.ts';
 import type { DeclarativeManagement } from '../../protocol/mdm/checkin.ts';
 import type { Bytes } from '../../std/bytes.ts';
-import { Fault, type Outcome, ok, refuse } from '../../std/outcome.ts';
+import { Fault, type Outcome, ok, refuse, Unavailable } from '../../std/outcome.ts';
 import { type EpochMs, toTimestamp } from '../../std/time.ts';
 import type { Devices, HeldManifest } from '../enrollment/device.ts';
 import type { DeviceRefusal } from '../enrollment/state.ts';
 import type { VerifiedDevice } from '../identity/verified-device.ts';
-import type { DeclarationKind, DeclarationStatus } from './manifest.ts';
+import { type DeclarationKind, type DeclarationStatus, RESERVED_PREFIX } from './manifest.ts';
+import type { ManifestCompiler } from './manifest-compiler.ts';
 import type { DeclarationStore, RenderedDeclarations } from './ports.ts';
 
 export type DdmRefusal =
@@ -38,15 +39,18 @@ export class DeclarativeManagementService {
   readonly #devices: Devices;
   readonly #store: DeclarationStore;
   readonly #rendered: RenderedDeclarations;
+  readonly #manifests: Pick<ManifestCompiler, 'hold'>;
 
   constructor(options: {
     readonly devices: Devices;
     readonly store: DeclarationStore;
     readonly rendered: RenderedDeclarations;
+    readonly manifests: Pick<ManifestCompiler, 'hold'>;
   }) {
     this.#devices = options.devices;
     this.#store = options.store;
     this.#rendered = options.rendered;
+    this.#manifests = options.manifests;
   }
 
   async handle(device: VerifiedDevice, message: DeclarativeManagement, nowMs: EpochMs): Answer {
@@ -85,12 +89,22 @@ export class DeclarativeManagementService {
     if (rendered !== null) return ok({ kind: 'declarative', body: rendered });
     const declaration = await this.#store.find(identifier);
     if (declaration === null || declaration.serverToken !== entry.value.serverToken) {
-      // Never 404: the device is to hold it, and would drop it.
-      throw new Fault('declaration-missing', `a manifest names ${identifier}, which is not stored`);
+      return this.#mismatch(device, identifier, nowMs);
     }
     const body = encodeDeclaration(declaration);
     await this.#rendered.put(entry.value, body);
     return ok({ kind: 'declarative', body });
+  }
+
+  /**
+   * Never 404: the device is to hold it, and would drop it. An administrator's declaration changed and the manifest is
+   * yet to follow, so it does now; the device asks again after a 503. The server's own never change.
+   */
+  async #mismatch(device: VerifiedDevice, identifier: string, nowMs: EpochMs): Promise<never> {
+    const what = `a manifest names ${identifier}, which is not stored`;
+    if (identifier.startsWith(RESERVED_PREFIX)) throw new Fault('declaration-missing', what);
+    await this.#manifests.hold([device.udid], nowMs);
+    throw new Unavailable('declaration-changed', what);
   }
 
   async #status(device: VerifiedDevice, data: Bytes, nowMs: EpochMs): Answer {

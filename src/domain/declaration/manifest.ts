@@ -4,6 +4,9 @@
  */
 import type { EpochMs } from '../../std/time.ts';
 
+/** Identifiers of the server's own declarations begin so; an administrator's never do. */
+export const RESERVED_PREFIX = 'com.escapement.';
+
 export type DeclarationKind = 'activation' | 'asset' | 'configuration' | 'management';
 
 export interface ManifestEntry {

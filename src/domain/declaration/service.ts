@@ -3,7 +3,7 @@
  * phone's object tell it. Also what pairing asks before a phone gets a token: whether it may host watches now.
  */
 import { encodeDeclaration } from '../../protocol/ddm/encode.ts';
-import { type Bytes, utf8 } from '../../std/bytes.ts';
+import type { Bytes } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type {
@@ -15,7 +15,7 @@ import type {
 import type { DeviceDescription, Devices } from '../enrollment/device.ts';
 import type { Udid } from '../ids.ts';
 import type { PhoneDirectory, PhoneStanding } from '../pairing/ports.ts';
-import { type ManifestEntry, manifestContent } from './manifest.ts';
+import type { ManifestCompiler } from './manifest-compiler.ts';
 import type {
   DeclarationStore,
   RenderedDeclarations,
@@ -30,6 +30,7 @@ export interface WatchEnrollmentOptions {
   readonly devices: Devices;
   readonly store: DeclarationStore;
   readonly rendered: RenderedDeclarations;
+  readonly manifests: Pick<ManifestCompiler, 'hold'>;
   readonly sha256Hex: Sha256Hex;
   /** Whether a certificate was ever issued for a UDID: no object is made for a guess. */
   readonly isKnown: (udid: Udid) => Promise<boolean>;
@@ -54,12 +55,7 @@ export class WatchEnrollments implements WatchEnrollmentApi, PhoneDirectory {
     const { declarations, assets } = compiled;
     await store.assign(phone, { assignedAtMs: nowMs, anchors: compiled.anchors }, declarations, assets);
     for (const declaration of declarations) await rendered.put(declaration, encodeDeclaration(declaration));
-    const entries = declarations.map(({ kind, identifier, serverToken }) => ({
-      kind,
-      identifier,
-      serverToken,
-    }));
-    await this.#hold(phone, entries, nowMs);
+    await this.#options.manifests.hold([phone], nowMs);
     return this.status(phone);
   }
 
@@ -67,7 +63,7 @@ export class WatchEnrollments implements WatchEnrollmentApi, PhoneDirectory {
     const known = await this.#phone(phone);
     if (!known.ok) return known;
     await this.#options.store.withdraw(phone);
-    if (known.value.declarations.length > 0) await this.#hold(phone, [], nowMs);
+    await this.#options.manifests.hold([phone], nowMs);
     return this.status(phone);
   }
 
@@ -96,14 +92,6 @@ export class WatchEnrollments implements WatchEnrollmentApi, PhoneDirectory {
     const device = known ? await this.#options.devices.of(udid).describe() : null;
     if (device === null) return refuse({ kind: 'unknown-device', udid });
     return device.platform === 'iOS' ? ok(device) : refuse({ kind: 'not-a-phone', udid });
-  }
-
-  async #hold(phone: Udid, entries: readonly ManifestEntry[], nowMs: EpochMs): Promise<void> {
-    const device = this.#options.devices.of(phone);
-    const declarationsToken = await this.#options.sha256Hex(utf8(manifestContent(entries)));
-    await device.setManifest(entries, declarationsToken, nowMs);
-    // The command that tells the phone is in the outbox; telling it now lets the next poll find it.
-    await device.flush();
   }
 }
 

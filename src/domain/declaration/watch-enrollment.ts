@@ -10,6 +10,7 @@ import type { JsonObject } from '../../protocol/plist/json.ts';
 import { type Bytes, utf8 } from '../../std/bytes.ts';
 import type { DeclarationKind } from './manifest.ts';
 import type { Asset, Declaration, Sha256Hex } from './ports.ts';
+import { serverTokenOf } from './server-token.ts';
 
 const PREFIX = 'com.escapement.watch-enrollment';
 
@@ -90,7 +91,6 @@ function anchorPayload(publicUrl: string, identifier: string, data: Bytes): Json
   };
 }
 
-/** The token is 64 hex digits over the whole content, which is also Apple's limit in octets. */
 async function declare(
   kind: DeclarationKind,
   identifier: string,
@@ -98,6 +98,6 @@ async function declare(
   payload: JsonObject,
   sha256Hex: Sha256Hex,
 ): Promise<Declaration> {
-  const serverToken = await sha256Hex(utf8(canonicalJson({ type, identifier, payload })));
+  const serverToken = await serverTokenOf({ type, identifier, payload }, null, sha256Hex);
   return { kind, identifier, type, payload, serverToken };
 }

@@ -1,4 +1,4 @@
-/** `/devices`: the fleet, and one device. */
+/** `/devices`: the fleet, one device, and the declarations it is to hold. */
 import { Hono } from 'hono';
 import type { AdminServices } from '../../domain/admin/services.ts';
 import { parseUdid } from '../../domain/ids.ts';
@@ -7,9 +7,9 @@ import { readQuery } from './input.ts';
 import { listPage } from './listing.ts';
 import { refused } from './refusals.ts';
 import { deviceQuery } from './schemas/device.ts';
-import { deviceView } from './views.ts';
+import { deviceDeclarationView, deviceView } from './views.ts';
 
-export function devices({ devices: directory }: AdminServices): Hono<AdminEnv> {
+export function devices({ devices: directory, sets }: AdminServices): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>();
 
   app.get('/', async (c) => {
@@ -28,6 +28,14 @@ export function devices({ devices: directory }: AdminServices): Hono<AdminEnv> {
     const device = await directory.find(udid.value);
     if (device === null) return refused(c, { kind: 'unknown-device', udid: udid.value });
     return c.json(deviceView(device));
+  });
+
+  app.get('/:udid/declarations', async (c) => {
+    const udid = parseUdid(c.req.param('udid'));
+    if (!udid.ok) return refused(c, udid.refusal);
+    const declarations = await sets.ofDevice(udid.value);
+    if (!declarations.ok) return refused(c, declarations.refusal);
+    return c.json({ items: declarations.value.map(deviceDeclarationView) });
   });
 
   return app;

@@ -22,9 +22,10 @@ type Schema = v.GenericSchema<unknown, unknown>;
 export async function readJson<S extends Schema>(
   c: AdminContext,
   schema: S,
+  bytesMax = JSON_BYTES_MAX,
 ): Promise<Outcome<v.InferOutput<S>, RequestRefusal>> {
   if (!isJson(c.req.header('Content-Type'))) return refuse({ kind: 'not-json' });
-  const body = await readBody(c.req.raw, JSON_BYTES_MAX);
+  const body = await readBody(c.req.raw, bytesMax);
   if (!body.ok) return body;
   const json = parseJson(readUtf8(body.value));
   if (!json.ok) return json;

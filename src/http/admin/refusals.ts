@@ -5,6 +5,14 @@
 import type { AnchorRefusal } from '../../domain/admin/anchors.ts';
 import type { ConfirmationRefusal } from '../../domain/admin/consequences.ts';
 import type {
+  PutRefusal,
+  RemoveRefusal,
+  SetAssignRefusal,
+  SetPutRefusal,
+  SetRemoveRefusal,
+  TouchRefusal,
+} from '../../domain/admin/declaration-services.ts';
+import type {
   AssignRefusal,
   CancelRefusal,
   EnqueueRefusal,
@@ -45,7 +53,15 @@ export type StateRefusal =
   | { readonly kind: 'serial-not-listed' }
   | { readonly kind: 'watch-enrolls-by-pairing' };
 
-export type AdminRefusal = RequestRefusal | StateRefusal;
+/** What stands against a declaration or a set. */
+export type DeclarationRefusal =
+  | Exclude<
+      PutRefusal | TouchRefusal | RemoveRefusal | SetPutRefusal | SetRemoveRefusal | SetAssignRefusal,
+      MalformedIdentifier | UnknownDevice
+    >
+  | { readonly kind: 'precondition-required' };
+
+export type AdminRefusal = RequestRefusal | StateRefusal | DeclarationRefusal;
 
 /** Answers with the refusal's problem document, and logs its kind. */
 export function refused(c: AdminContext, refusal: AdminRefusal): Response {
@@ -94,7 +110,7 @@ export function toProblem(refusal: AdminRefusal): Problem {
   }
 }
 
-function stateProblem(refusal: StateRefusal): Problem {
+function stateProblem(refusal: StateRefusal | DeclarationRefusal): Problem {
   const { kind } = refusal;
   switch (kind) {
     case 'unknown-device':
@@ -131,6 +147,60 @@ function stateProblem(refusal: StateRefusal): Problem {
       return bad(kind, 404, 'This serial number is not expected');
     case 'watch-enrolls-by-pairing':
       return bad(kind, 422, 'A watch takes no link', 'It enrolls while it pairs with its assigned iPhone.');
+    default:
+      return declarationProblem(refusal);
+  }
+}
+
+function declarationProblem(refusal: DeclarationRefusal): Problem {
+  const { kind } = refusal;
+  switch (kind) {
+    case 'precondition-required':
+      return bad(kind, 428, 'A precondition is needed', 'Send If-Match with the ETag, or If-None-Match: *.');
+    case 'precondition-failed':
+      return bad(kind, 412, 'It is not as you believe', 'Read it again and repeat with its ETag.');
+    case 'unknown-declaration':
+      return bad(kind, 404, 'Unknown declaration', `There is no declaration ${refusal.identifier}.`);
+    case 'reserved-identifier':
+      return bad(
+        kind,
+        409,
+        "The server's own",
+        `Identifiers that begin with ${refusal.prefix} are reserved.`,
+      );
+    case 'kind-fixed':
+      return bad(
+        kind,
+        409,
+        'Another kind of declaration',
+        `It is of kind ${refusal.current}: delete it first.`,
+      );
+    case 'payload-too-large':
+      return bad(kind, 413, 'Payload too large', `At most ${refusal.bytesMax} bytes.`);
+    case 'invalid-content':
+      return { ...bad(kind, 422, 'Not what the catalog says'), members: { problems: refusal.problems } };
+    case 'malformed-predicate': {
+      const { position, line, column, expected } = refusal;
+      const problem = bad(kind, 422, 'Malformed predicate', `At ${line}:${column}: ${expected}.`);
+      return { ...problem, members: { path: 'Payload.Predicate', position, line, column, expected } };
+    }
+    case 'unknown-references':
+      return {
+        ...bad(kind, 422, 'It refers to what is not there'),
+        members: { references: refusal.references },
+      };
+    case 'still-referenced':
+      return { ...bad(kind, 409, 'Something still refers to it'), members: { ...refusal.holders } };
+    case 'unknown-set':
+      return bad(kind, 404, 'Unknown set', `There is no set ${refusal.name}.`);
+    case 'unknown-declarations':
+      return { ...bad(kind, 422, 'Unknown declarations'), members: { declarations: refusal.identifiers } };
+    case 'set-assigned':
+      return { ...bad(kind, 409, 'The set is assigned'), members: { devices: refusal.devices } };
+    case 'device-sets-full':
+      return bad(kind, 409, 'Too many sets', `A device has at most ${refusal.setsMax}.`);
+    case 'too-many-devices':
+      return bad(kind, 409, 'Too many devices', `One change is for at most ${refusal.devicesMax} devices.`);
     default:
       kind satisfies never;
       throw new TypeError('unreachable');

@@ -8,12 +8,14 @@ import { EscapementError, Unavailable } from '../../std/outcome.ts';
 import { authenticate } from './authenticate.ts';
 import { catalog } from './catalog.ts';
 import { commands } from './commands.ts';
+import { declarations } from './declarations.ts';
 import { devices } from './devices.ts';
 import { enrollmentLinks } from './enrollment-links.ts';
 import type { AdminEnv } from './env.ts';
 import { expectedDevices } from './expected-devices.ts';
 import { pairings } from './pairings.ts';
 import { refused } from './refusals.ts';
+import { sets } from './sets.ts';
 import { unmatched } from './unmatched.ts';
 import { watchEnrollment } from './watch-enrollment.ts';
 
@@ -33,6 +35,8 @@ export function adminApp(services: AdminServices): Hono<AdminEnv> {
   app.route('/watch-enrollment', watchEnrollment(services));
   app.route('/pairings', pairings(services));
   app.route('/expected-devices', expectedDevices(services));
+  app.route('/declarations', declarations(services));
+  app.route('/sets', sets(services));
   app.route('/catalog', catalog());
   app.all('*', unmatched(app.routes));
 

@@ -3,6 +3,12 @@
  * result is the device's own plist, every key of it, in the JSON form of `protocol/plist/json.ts`.
  */
 import type {
+  DeclarationRecord,
+  DeclarationSummary,
+  DeviceDeclaration,
+  SetRecord,
+} from '../../domain/admin/declaration-services.ts';
+import type {
   CommandRecord,
   CommandSummary,
   DeviceRecord,
@@ -115,4 +121,23 @@ function timelineView({ atMs, step, outcome, reason, detail, repeats }: Timeline
 export function expectedDeviceView(device: ExpectedDevice) {
   const { serial, platform, addedAtMs, udid } = device;
   return { serial, platform, addedAt: timestamp(addedAtMs), udid };
+}
+
+export function declarationSummaryView(declaration: DeclarationSummary) {
+  const { identifier, kind, type, serverToken, updatedAtMs } = declaration;
+  return { identifier, kind, type, serverToken, updatedAt: timestamp(updatedAtMs) };
+}
+
+export function declarationView(declaration: DeclarationRecord) {
+  return { ...declarationSummaryView(declaration), payload: declaration.payload };
+}
+
+export function setView({ name, declarations, devices, updatedAtMs }: SetRecord) {
+  return { name, declarations, devices, updatedAt: timestamp(updatedAtMs) };
+}
+
+export function deviceDeclarationView(declaration: DeviceDeclaration) {
+  const { identifier, kind, serverToken, origin, fetched, active, valid, reasons } = declaration;
+  const withheld = declaration.withheld === null ? {} : { withheld: declaration.withheld };
+  return { identifier, kind, serverToken, origin, fetched, active, valid, reasons, ...withheld };
 }

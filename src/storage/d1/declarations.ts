@@ -37,9 +37,15 @@ export class D1Declarations implements DeclarationStore {
       ...declarations.map((declaration) => upsertDeclaration(declaration, assignedAtMs)),
       ...assets.map(upsertAsset),
       {
-        sql: `INSERT INTO watch_enrollments (phone_udid, anchors, assigned_at_ms) VALUES (?, ?, ?)
-              ON CONFLICT (phone_udid) DO UPDATE SET anchors = excluded.anchors`,
-        bound: [phone, JSON.stringify(assignment.anchors), assignedAtMs],
+        sql: `INSERT INTO watch_enrollments (phone_udid, anchors, declarations, assigned_at_ms) VALUES (?, ?, ?, ?)
+              ON CONFLICT (phone_udid) DO UPDATE SET
+                anchors = excluded.anchors, declarations = excluded.declarations`,
+        bound: [
+          phone,
+          JSON.stringify(assignment.anchors),
+          JSON.stringify(declarations.map((one) => one.identifier)),
+          assignedAtMs,
+        ],
       },
     ]);
   }

@@ -161,6 +161,9 @@ export class FakeServices {
           return this.expected.length < before;
         },
       },
+      // Over D1 in declarations.test.ts.
+      declarations: {} as AdminServices['declarations'],
+      sets: {} as AdminServices['sets'],
       enrollmentLinks: {
         create: async (grant, ttlSeconds, nowMs) => {
           this.links.push({ grant, ttlSeconds });

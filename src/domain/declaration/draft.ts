@@ -1,0 +1,93 @@
+/**
+ * A declaration as an administrator wrote it, checked as far as it can be without looking at others: its identifier,
+ * its content against the catalog, its predicate. Platforms and versions are not judged here, because a declaration
+ * is for many devices; what a device cannot have is withheld from its manifest (manifest-compiler.ts).
+ */
+import { type InvalidContent, validate } from '../../protocol/catalog/validate.ts';
+import { canonicalJson } from '../../protocol/ddm/canonical-json.ts';
+import { isIdentifier } from '../../protocol/ddm/endpoint.ts';
+import { type PredicateRefusal, parsePredicate } from '../../protocol/ddm/predicate/parse.ts';
+import type { JsonObject, JsonValue } from '../../protocol/plist/json.ts';
+import { utf8 } from '../../std/bytes.ts';
+import { type Outcome, ok, refuse } from '../../std/outcome.ts';
+import type { MalformedIdentifier } from '../ids.ts';
+import { type DeclarationKind, RESERVED_PREFIX } from './manifest.ts';
+import { type Reference, referencesOf } from './references.ts';
+
+/** In canonical JSON. A device gets it in one answer, and D1 keeps it in one row of at most 2 MB. */
+export const PAYLOAD_BYTES_MAX = 256 * 1024;
+
+export interface DeclarationInput {
+  readonly type: string;
+  readonly payload: JsonObject;
+  readonly allowUnknown: boolean;
+}
+
+export interface DeclarationDraft {
+  readonly identifier: string;
+  readonly kind: DeclarationKind;
+  readonly type: string;
+  readonly payload: JsonObject;
+  readonly references: readonly Reference[];
+}
+
+export type IdentifierRefusal =
+  | MalformedIdentifier
+  | { readonly kind: 'reserved-identifier'; readonly prefix: string };
+
+export type DraftRefusal =
+  | IdentifierRefusal
+  | InvalidContent
+  | PredicateRefusal
+  | { readonly kind: 'payload-too-large'; readonly bytesMax: number };
+
+const KIND = /^com\.apple\.(activation|asset|configuration|management)\./;
+
+/** The four families by their names, known to the catalog or not; null for anything else. */
+export function kindOfType(type: string): DeclarationKind | null {
+  return (KIND.exec(type)?.[1] as DeclarationKind | undefined) ?? null;
+}
+
+/** Apple's 64 octets; control characters would not survive the endpoint that fetches it. */
+export function parseDeclarationIdentifier(text: string): Outcome<string, MalformedIdentifier> {
+  const wellFormed = isIdentifier(text) && text.isWellFormed() && !/\p{Cc}/u.test(text);
+  return wellFormed ? ok(text) : refuse({ kind: 'malformed-identifier', field: 'declaration identifier' });
+}
+
+/** Of a declaration that administrators may change. */
+export function parseOwnIdentifier(text: string): Outcome<string, IdentifierRefusal> {
+  const identifier = parseDeclarationIdentifier(text);
+  if (!identifier.ok || !text.startsWith(RESERVED_PREFIX)) return identifier;
+  return refuse({ kind: 'reserved-identifier', prefix: RESERVED_PREFIX });
+}
+
+export async function parseDraft(
+  name: string,
+  { type, payload, allowUnknown }: DeclarationInput,
+): Promise<Outcome<DeclarationDraft, DraftRefusal>> {
+  const identifier = parseOwnIdentifier(name);
+  if (!identifier.ok) return identifier;
+  const kind = kindOfType(type);
+  if (kind === null) return unreadable('Type', 'a type of an activation, asset, configuration or management');
+  // A literal past the largest double is read as infinity, which no JSON can say.
+  if (!isFiniteJson(payload)) return unreadable('Payload', 'numbers within the range of a double');
+  if (utf8(canonicalJson(payload)).length > PAYLOAD_BYTES_MAX)
+    return refuse({ kind: 'payload-too-large', bytesMax: PAYLOAD_BYTES_MAX });
+  const valid = await validate(kind, type, payload, undefined, { allowUnknown });
+  if (!valid.ok) return valid;
+  const predicate = kind === 'activation' ? payload['Predicate'] : undefined;
+  if (typeof predicate === 'string') {
+    const parsed = parsePredicate(predicate);
+    if (!parsed.ok) return parsed;
+  }
+  return ok({ identifier: identifier.value, kind, type, payload, references: referencesOf(kind, payload) });
+}
+
+function unreadable(path: string, expected: string) {
+  return refuse<InvalidContent>({ kind: 'invalid-content', problems: [{ path, rule: 'type', expected }] });
+}
+
+function isFiniteJson(value: JsonValue): boolean {
+  if (typeof value === 'number') return Number.isFinite(value);
+  return typeof value !== 'object' || value === null || Object.values(value).every(isFiniteJson);
+}
