@@ -11,10 +11,11 @@ export type BodyRefusal =
 
 /** The whole body, at most `bodyBytesMax` bytes. An absent body is empty. */
 export async function readBody(request: Request, bodyBytesMax: number): Promise<Outcome<Bytes, BodyRefusal>> {
-  if (request.body === null) return ok(new Uint8Array(0));
   const declared = request.headers.get('Content-Length');
   if (declared !== null && Number(declared) > bodyBytesMax)
     return refuse({ kind: 'body-too-large', bodyBytesMax });
+  // Asking for the stream makes one: only where it is read as a stream.
+  if (declared === null && request.body === null) return ok(new Uint8Array(0));
   const parts: Uint8Array[] = [];
   let length = 0;
   try {

@@ -6,7 +6,7 @@
  * compares next; a refusal by date would lock out a watch that slept past the day, and the only way back would be to
  * erase it. Expiry ends renewal by SCEP (`scep-service.ts`), where a fresh credential is the other way in.
  */
-import { certificateDigest } from '../../pki/certificate.ts';
+import { type Certificate, certificateDigest } from '../../pki/certificate.ts';
 import type { ChainRefusal, ChainVerifier } from '../../pki/chain.ts';
 import { type MdmSignatureRefusal, verifyMdmSignature } from '../../pki/mdm-signature.ts';
 import type { Bytes } from '../../std/bytes.ts';
@@ -23,6 +23,8 @@ export type DeviceVerifierRefusal =
 
 export class DeviceVerifier {
   readonly #chain: ChainVerifier;
+  /** Devices whose certificate was found good: without dates, it stays so for as long as its bytes are kept. */
+  readonly #known = new WeakMap<Certificate, VerifiedDevice>();
 
   /** `chain` is anchored at our own authority, with `checkDates: false`. */
   constructor(chain: ChainVerifier) {
@@ -39,10 +41,14 @@ export class DeviceVerifier {
     const signature = await verifyMdmSignature(signatureHeader, body);
     if (!signature.ok) return signature;
     const { signer } = signature.value;
+    const known = this.#known.get(signer);
+    if (known !== undefined) return ok(known);
     const chain = await this.#chain.verify(signer, [], nowMs);
     if (!chain.ok) return chain;
     const udid = subjectUdid(signer.subject);
     if (udid === null) return refuse({ kind: 'subject-without-udid' });
-    return ok(new VerifiedDevice(udid, await certificateDigest(signer)));
+    const device = new VerifiedDevice(udid, await certificateDigest(signer));
+    this.#known.set(signer, device);
+    return ok(device);
   }
 }

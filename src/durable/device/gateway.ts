@@ -1,8 +1,18 @@
 /** The `Devices` port over the device objects. */
-import type { Device, Devices } from '../../domain/enrollment/device.ts';
+import type { ConnectStep, Device, Devices } from '../../domain/enrollment/device.ts';
+import type { DeviceRefusal } from '../../domain/enrollment/state.ts';
 import type { Udid } from '../../domain/ids.ts';
+import { type Outcome, ok } from '../../std/outcome.ts';
+import type { EpochMs } from '../../std/time.ts';
 import { repeatable } from '../stub.ts';
 import type { DeviceObject } from './object.ts';
+
+/** The object's own shorthand beside the port. */
+type Stub = Device & {
+  idle(digest: string, nowMs: EpochMs): Promise<Outcome<ConnectStep, DeviceRefusal> | null>;
+};
+
+const EMPTY = ok<ConnectStep>({ kind: 'empty' });
 
 type Namespace = DurableObjectNamespace<DeviceObject>;
 
@@ -17,15 +27,19 @@ export class ObjectDevices implements Devices {
     const namespace = this.#namespace;
     // The runtime's stub types wrap each value so that Outcomes stop being Outcomes; DeviceObject implements
     // Served<Device>, which is the check that this view of its stub is right.
-    const stub = () => namespace.getByName(udid) as unknown as Device;
-    const at = <T>(call: (device: Device) => Promise<T>) => repeatable(async () => call(stub()));
+    const stub = () => namespace.getByName(udid) as unknown as Stub;
+    const at = <T>(call: (device: Stub) => Promise<T>) => repeatable(async () => call(stub()));
     return {
       expectIdentity: (identity) => at((device) => device.expectIdentity(identity)),
       isCurrent: (digest, nowMs) => at((device) => device.isCurrent(digest, nowMs)),
       authenticate: (digest, facts, nowMs) => at((device) => device.authenticate(digest, facts, nowMs)),
       updateTokens: (digest, facts, nowMs) => at((device) => device.updateTokens(digest, facts, nowMs)),
       checkOut: (digest, nowMs) => at((device) => device.checkOut(digest, nowMs)),
-      report: (digest, report, nowMs) => at((device) => device.report(digest, report, nowMs)),
+      report: (digest, report, nowMs) =>
+        at(async (device) => {
+          if (report.status !== 'Idle' || report.commandUuid !== null) return device.report(digest, report, nowMs);
+          return (await device.idle(digest, nowMs)) ?? EMPTY;
+        }),
       offer: (digest, offer, nowMs) => at((device) => device.offer(digest, offer, nowMs)),
       settleUnreadable: (digest, nowMs) => at((device) => device.settleUnreadable(digest, nowMs)),
       tellWork: (enrollmentId, nowMs) => at((device) => device.tellWork(enrollmentId, nowMs)),
