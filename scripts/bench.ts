@@ -7,7 +7,7 @@ import { benchCompute, type ComputeFigures } from './bench/compute.ts';
 import { benchWorld, enrollPhones } from './bench/fleet.ts';
 import { benchStorage, type StorageFigures } from './bench/floor.ts';
 import { benchHandshake, type HandshakeFigures } from './bench/handshake.ts';
-import { benchPoll, type PollFigures, proveIdle } from './bench/poll.ts';
+import { benchPoll, type PollFigures, PROOF_POLLS, proveIdle } from './bench/poll.ts';
 import { withItsWorkerd } from './bench/process.ts';
 import { decimal, type Figure, printTable } from './bench/report.ts';
 import { benchStartup, type StartupFigures } from './bench/startup.ts';
@@ -84,13 +84,13 @@ async function measure(): Promise<Figures> {
 }
 
 function print({ machine, verify, poll, handshake, compute, storage, startup }: Figures): void {
-  const figures: Figure[] = Object.entries(verify).map(([name, { ours, floor }]) => ({
+  const figures: Figure[] = Object.entries(verify).map(([name, { ours, floor, ratio }]) => ({
     name: `Mdm-Signature, ${name}`,
     measured: `${decimal(ours)} µs`,
     floor: `${decimal(floor)} µs`,
-    ratio: `${decimal(ours / floor, 2)} ×`,
+    ratio: `${decimal(ratio, 2)} ×`,
     target: '≤ 2 ×',
-    met: ours <= 2 * floor,
+    met: ratio <= 2,
   }));
   const perSecond = (value: number) => `${decimal(value, 0)}/s`;
   const percent = (value: number) => `${decimal(100 * value, 0)} %`;
@@ -162,8 +162,7 @@ function notes(poll: PollFigures, handshake: HandshakeFigures, storage: StorageF
     `Polls: ${size.devices} devices, 32 connections, medians of ${size.rounds} alternate rounds, ` +
       (poll.pinned ? 'workerd on one core and the generator on another;' : 'processes not pinned;'),
     `latency ${decimal(poll.fresh.p50Ms)} ms median, ${decimal(poll.fresh.p99Ms)} ms at the 99th percentile.`,
-    `With the database emptied of its tables, ${poll.statements} of 300 polls failed, and they changed ` +
-      `${poll.rowsWritten} rows.`,
+    `${PROOF_POLLS} idle polls made ${poll.statements} database statements and changed ${poll.rowsWritten} rows.`,
     `Handshake: medians of requests that the isolate had not seen, from devices new to it, storage answering from`,
     `memory. With storage, one creates ${decimal(handshake.newObjects)} objects and makes ` +
       `${decimal(handshake.storage.statements)} database statements in ${decimal(handshake.storage.calls)} calls, ` +

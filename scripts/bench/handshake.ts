@@ -6,6 +6,7 @@
 import { Buffer } from 'node:buffer';
 import { SimulatedWatch, type World } from '../../test/simulator/index.ts';
 import { type Stack, startStack, WORKER } from '../local/stack.ts';
+import { COUNTING_FRONT, readCounts, type StorageUse } from './counting.ts';
 import { adminOf, benchWorld, enrollPhones } from './fleet.ts';
 import type { RecordedRequest, Recording } from './handshake-worker.ts';
 import type { Running } from './poll.ts';
@@ -17,14 +18,8 @@ export interface HandshakeFigures {
   readonly cpuMs: number | null;
   /** Durable Objects that did not exist before. */
   readonly newObjects: number;
+  /** Of one handshake, with the records that follow it. */
   readonly storage: StorageUse;
-}
-
-/** Of one handshake, with the records that follow it. */
-export interface StorageUse {
-  readonly statements: number;
-  /** Calls to the database: a batch is one. */
-  readonly calls: number;
 }
 
 export interface RecordedHandshakes {
@@ -108,48 +103,18 @@ class Recorder {
   }
 }
 
-/** In front of the Worker: counts what it and its objects ask the database. They share one isolate here. */
-const COUNTING = `
-import worker, { DeviceObject, PairingObject, IssuanceObject as Issuance } from './index.js';
-const count = { statements: 0, calls: 0 };
-const note = (statements) => { count.statements += statements; count.calls++; };
-const wrap = (inner) => ({
-  inner,
-  bind: (...values) => wrap(inner.bind(...values)),
-  all: () => (note(1), inner.all()),
-  first: (...column) => (note(1), inner.first(...column)),
-  run: () => (note(1), inner.run()),
-});
-const wrapped = new WeakMap();
-function counted(env) {
-  const DB = {
-    prepare: (sql) => wrap(env.DB.prepare(sql)),
-    batch: (list) => (note(list.length), env.DB.batch(list.map(({ inner }) => inner))),
-  };
-  if (!wrapped.has(env)) wrapped.set(env, { ...env, DB });
-  return wrapped.get(env);
-}
-class Device extends DeviceObject { constructor(ctx, env) { super(ctx, counted(env)); } }
-class Pairing extends PairingObject { constructor(ctx, env) { super(ctx, counted(env)); } }
-export { Device as DeviceObject, Pairing as PairingObject, Issuance as IssuanceObject };
-export default {
-  fetch: (request, env, ctx) =>
-    new URL(request.url).pathname === '/counts' ? Response.json(count) : worker.fetch(request, counted(env), ctx),
-};`;
-
 const COUNTED = 4;
 
 async function countStatements(): Promise<StorageUse> {
-  const stack = await startStack({ direct: true, front: COUNTING });
-  const read = async () => (await (await fetch(`${stack.url}/counts`)).json()) as StorageUse;
+  const stack = await startStack({ direct: true, front: COUNTING_FRONT });
   try {
     const { pair } = await startPairing(stack, benchWorld(stack), COUNTED + 1);
     await pair(1);
     await settle();
-    const before = await read();
+    const before = await readCounts(stack);
     await pair(COUNTED);
     await settle();
-    const after = await read();
+    const after = await readCounts(stack);
     const each = (name: keyof StorageUse) => (after[name] - before[name]) / COUNTED;
     return { statements: each('statements'), calls: each('calls') };
   } finally {

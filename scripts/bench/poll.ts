@@ -6,6 +6,7 @@
 import { type SimulatedPhone, type World, writePlist } from '../../test/simulator/index.ts';
 import { buildWorker } from '../local/build.ts';
 import { type Stack, startStack, WORKER } from '../local/stack.ts';
+import { COUNTING_FRONT, readCounts } from './counting.ts';
 import { adminOf, benchWorld, enrollPhones, idlePoll } from './fleet.ts';
 import { startFloor } from './floor.ts';
 import { LoadGenerator, pin, withItsWorkerd } from './process.ts';
@@ -172,36 +173,19 @@ async function settledHistory(stack: Stack, udid: string, count: number): Promis
   throw new Error('the records did not arrive');
 }
 
-const PROOF_POLLS = 300;
+export const PROOF_POLLS = 300;
 
-/**
- * Polls while the database has no tables left: a poll that asked it anything would fail. And SQLite's own count of
- * changes in each object, before and after.
- */
+/** Statements to the database during idle polls, and SQLite's own count of changes in each object, before and after. */
 export async function proveIdle(): Promise<{ statements: number; rowsWritten: number }> {
-  const stack = await startStack({ direct: true, inspect: true });
+  const stack = await startStack({ direct: true, inspect: true, front: COUNTING_FRONT });
   try {
     const phones = await enrollPhones(stack, benchWorld(stack), 2);
     await new Promise((resolve) => setTimeout(resolve, 1500));
-    const database = (await stack.miniflare.getD1Database('DB', WORKER)) as unknown as D1Database;
-    const { results } = await database
-      .prepare(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB '_cf*' AND name NOT GLOB 'sqlite*'",
-      )
-      .all<{ name: string }>();
-    const drops = results.map(({ name }) => database.prepare(`DROP TABLE ${name}`));
-    await database.batch([database.prepare('PRAGMA defer_foreign_keys = on'), ...drops]);
-    const before = await changes(stack, phones);
-    let failed = 0;
-    for (let poll = 0; poll < PROOF_POLLS; poll++) {
-      const phone = phones[poll % phones.length];
-      const done = await phone?.connect().then(
-        () => true,
-        () => false,
-      );
-      if (done !== true) failed++;
-    }
-    return { statements: failed, rowsWritten: (await changes(stack, phones)) - before };
+    const before = { ...(await readCounts(stack)), rows: await changes(stack, phones) };
+    for (let poll = 0; poll < PROOF_POLLS; poll++) await phones[poll % phones.length]?.connect();
+    const { statements } = await readCounts(stack);
+    const rowsWritten = (await changes(stack, phones)) - before.rows;
+    return { statements: statements - before.statements, rowsWritten };
   } finally {
     await stack.stop();
   }

@@ -37,7 +37,8 @@ export class ObjectDevices implements Devices {
       checkOut: (digest, nowMs) => at((device) => device.checkOut(digest, nowMs)),
       report: (digest, report, nowMs) =>
         at(async (device) => {
-          if (report.status !== 'Idle' || report.commandUuid !== null) return device.report(digest, report, nowMs);
+          if (report.status !== 'Idle' || report.commandUuid !== null)
+            return device.report(digest, report, nowMs);
           return (await device.idle(digest, nowMs)) ?? EMPTY;
         }),
       offer: (digest, offer, nowMs) => at((device) => device.offer(digest, offer, nowMs)),
