@@ -1,4 +1,4 @@
-/** `/devices`: the fleet, one device, and the declarations it is to hold. */
+/** `/devices`: the fleet, one device, the declarations it is to hold, and what it reports of itself. */
 import { Hono } from 'hono';
 import type { AdminServices } from '../../domain/admin/services.ts';
 import { parseUdid } from '../../domain/ids.ts';
@@ -7,9 +7,10 @@ import { readQuery } from './input.ts';
 import { listPage } from './listing.ts';
 import { refused } from './refusals.ts';
 import { deviceQuery } from './schemas/device.ts';
+import { statusItemView, statusReportView } from './status-views.ts';
 import { deviceDeclarationView, deviceView } from './views.ts';
 
-export function devices({ devices: directory, sets }: AdminServices): Hono<AdminEnv> {
+export function devices({ devices: directory, sets, status }: AdminServices): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>();
 
   app.get('/', async (c) => {
@@ -36,6 +37,20 @@ export function devices({ devices: directory, sets }: AdminServices): Hono<Admin
     const declarations = await sets.ofDevice(udid.value);
     if (!declarations.ok) return refused(c, declarations.refusal);
     return c.json({ items: declarations.value.map(deviceDeclarationView) });
+  });
+
+  app.get('/:udid/status', async (c) => {
+    const udid = parseUdid(c.req.param('udid'));
+    if (!udid.ok) return refused(c, udid.refusal);
+    const items = await status.items(udid.value);
+    return items.ok ? c.json({ items: items.value.map(statusItemView) }) : refused(c, items.refusal);
+  });
+
+  app.get('/:udid/status/reports', async (c) => {
+    const udid = parseUdid(c.req.param('udid'));
+    if (!udid.ok) return refused(c, udid.refusal);
+    const reports = await status.reports(udid.value);
+    return reports.ok ? c.json({ items: reports.value.map(statusReportView) }) : refused(c, reports.refusal);
   });
 
   return app;
