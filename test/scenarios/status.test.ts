@@ -19,7 +19,7 @@ import {
   type Json,
   pairedWatch,
 } from '../support/front-door.ts';
-import { checkInvariants } from '../support/invariants.ts';
+import { checkInvariants, settle } from '../support/invariants.ts';
 import { udid } from '../support/pairing.ts';
 
 const SUBSCRIBED = [
@@ -127,6 +127,34 @@ it('a new system shows in the index of devices', async () => {
     buildVersion: '24R1',
     productName: 'Watch7,77',
   });
+});
+
+it('the fleet is asked by status, in pages, and forgets who left', async () => {
+  const phones = [await enrolledPhone(), await enrolledPhone(), await enrolledPhone()];
+  const name = `Model ${phones[0]?.serial}`;
+  for (const [i, one] of phones.entries()) {
+    const model = { 'marketing-name': name };
+    expect(await say(one, { StatusItems: { device: { model }, passcode: { 'is-compliant': i > 0 } } })).toBe(
+      200,
+    );
+  }
+  await settle();
+  const ask = async (query: string, cursor = ''): Promise<Json> =>
+    admin('GET', `devices?status.device.model.marketing-name=${encodeURIComponent(name)}${query}${cursor}`);
+  const udids = (page: Json) => (page['items'] as Json[]).map((item) => item['udid']);
+  const all = phones.map((one) => one.udid).sort();
+  expect(udids(await ask(''))).toEqual(all);
+  expect(udids(await ask('&status.passcode.is-compliant=false'))).toEqual([phones[0]?.udid]);
+  const first = await ask('&limit=2');
+  expect(udids(first)).toEqual(all.slice(0, 2));
+  expect(udids(await ask('&limit=2', `&cursor=${first['cursor']}`))).toEqual(all.slice(2));
+  const other = await adminReply('GET', `devices?status.passcode.is-present=true&cursor=${first['cursor']}`);
+  expect(other.status).toBe(400);
+  expect(await say(phones[0]!, { StatusItems: { passcode: { 'is-compliant': true } } })).toBe(200);
+  await phones[1]!.checkOut();
+  await settle();
+  expect(udids(await ask('&status.passcode.is-compliant=false'))).toEqual([]);
+  expect(udids(await ask('')).sort()).toEqual([phones[0]!.udid, phones[2]!.udid].sort());
 });
 
 it.each<[string, unknown]>([

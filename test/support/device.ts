@@ -120,7 +120,8 @@ export function statusReport(
 ): DeclarationReport {
   const { full = false, ...rest } = over;
   const status = { full, values: new Map(), errors: new Map() };
-  return { declarations: null, capabilities: null, status, raw: { bytes: 0, kept: null }, ...rest };
+  const raw = { bytes: 0, kept: null };
+  return { declarations: null, capabilities: null, status, raw, fleetItems: [], ...rest };
 }
 
 export interface OrderChoice {

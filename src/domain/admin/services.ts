@@ -69,6 +69,8 @@ export interface DeviceFilter {
   readonly platform: Platform | null;
   readonly state: DeviceState | null;
   readonly serial: SerialNumber | null;
+  /** Scalar status items by name, each with the text of the value asked for; all must match. */
+  readonly status?: Readonly<Record<string, string>>;
 }
 
 /** The fleet's index: a projection that may trail a device by seconds. Nothing is decided from it. */

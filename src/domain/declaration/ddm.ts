@@ -20,6 +20,7 @@ import { type EpochMs, toTimestamp } from '../../std/time.ts';
 import type { Devices, HeldManifest } from '../enrollment/device.ts';
 import type { DeviceRefusal } from '../enrollment/state.ts';
 import type { VerifiedDevice } from '../identity/verified-device.ts';
+import { fleetItemNames } from './fleet-status.ts';
 import { type DeclarationKind, type DeclarationStatus, RESERVED_PREFIX } from './manifest.ts';
 import type { ManifestCompiler } from './manifest-compiler.ts';
 import type { DeclarationStore, RenderedDeclarations } from './ports.ts';
@@ -132,6 +133,7 @@ export class DeclarativeManagementService {
           declarations === null ? null : { statuses: flatten(declarations), removed: declarations.removed },
         capabilities: text !== null && text.length <= CAPABILITIES_CHARS_MAX ? text : null,
         status: statusChange(report.value, values.value),
+        fleetItems: await fleetItemNames(),
         raw: { bytes: data.length, kept: data.length <= REPORT_KEPT_BYTES_MAX ? data.slice() : null },
       },
       nowMs,

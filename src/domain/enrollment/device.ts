@@ -78,6 +78,8 @@ export interface DeclarationReport {
   /** JSON of `management.client-capabilities`, when the report told it. */
   readonly capabilities: string | null;
   readonly status: StatusChange;
+  /** Names of the items that the fleet's index holds. */
+  readonly fleetItems: readonly string[];
   /** The report's size, and its bytes unless they are too many to keep. */
   readonly raw: { readonly bytes: number; readonly kept: Bytes | null };
 }

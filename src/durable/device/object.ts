@@ -10,6 +10,7 @@
  * the record that this device was here, without its secrets. Alarms drain the outbox.
  */
 import { DurableObject } from 'cloudflare:workers';
+import type { FleetStatus } from '../../domain/declaration/fleet-status.ts';
 import type { DeclarationKind, ManifestEntry } from '../../domain/declaration/manifest.ts';
 import { type KeptReport, withReportedFacts } from '../../domain/declaration/status.ts';
 import type { StatusItem, StatusMergeRefusal } from '../../domain/declaration/status-merge.ts';
@@ -44,6 +45,7 @@ import { OutboxDrain } from './drain.ts';
 import { ManifestStore } from './manifest-store.ts';
 import init from './schema/0001_init.sql';
 import status from './schema/0002_status.sql';
+import statusOutbox from './schema/0003_status_outbox.sql';
 import { CommandSession } from './session.ts';
 import { StatusStore } from './status-store.ts';
 import { DeviceStore } from './store.ts';
@@ -60,7 +62,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
 
   constructor(ctx: DurableObjectState, env: Env, outbox: DeviceOutboxPort) {
     super(ctx, env);
-    migrate(ctx.storage, [init, status]);
+    migrate(ctx.storage, [init, status, statusOutbox]);
     this.#store = new DeviceStore(ctx.storage.sql);
     this.#manifest = new ManifestStore(ctx.storage.sql);
     this.#status = new StatusStore(ctx.storage.sql);
@@ -212,14 +214,15 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     nowMs: EpochMs,
   ): Outcome<null, DeviceRefusal | StatusMergeRefusal> {
     const taken = this.#asCaller(digest, nowMs, (enrollment) => {
-      const merged = this.#status.take(report.status, report.raw, nowMs);
+      const merged = this.#status.take(report, nowMs);
       if (!merged.ok) return merged;
       if (report.declarations !== null) this.#manifest.report(report.declarations, report.status.full, nowMs);
       const { capabilities } = report;
       if (capabilities !== null && capabilities !== this.#store.progress.capabilities)
         this.#store.saveProgress({ capabilities });
       this.#learn(enrollment, report.status.values);
-      return merged;
+      if (merged.value !== null) this.#projectStatus(merged.value);
+      return ok(null);
     });
     return taken.ok ? taken.value : taken;
   }
@@ -290,7 +293,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     store.saveEnrollment(enrollment);
     if (change.reset) {
       store.resetQueue();
-      this.#status.reset();
+      if (this.#status.reset()) this.#projectStatus({});
       store.forgetExpected(enrollment.identityIssuedAtMs);
       if (before !== null) this.#end(before.enrollmentId, nowMs);
     }
@@ -342,6 +345,12 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     this.#store.saveProgress({ revision, lastSeenMs: this.#lastSeenMs });
     const device = projectionOf(this.#udid, enrollment, { revision, lastSeenMs: this.#lastSeenMs });
     this.#post({ kind: 'projection', device });
+  }
+
+  #projectStatus(items: FleetStatus): void {
+    const revision = this.#store.progress.revision + 1;
+    this.#store.saveProgress({ revision });
+    this.#post({ kind: 'status', udid: this.#udid, revision, items });
   }
 
   /** The device is to be told where its set stands. */

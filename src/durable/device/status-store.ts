@@ -3,13 +3,14 @@
  * report or an administrator comes, not kept in memory: it may have 1 MiB. What did not change is not written, and a
  * report that is the one before it said again (its reply was lost) writes nothing at all.
  */
+import { type FleetStatus, fleetStatus } from '../../domain/declaration/fleet-status.ts';
 import { type KeptReport, REPORT_KEPT_BYTES_MAX, REPORTS_KEPT } from '../../domain/declaration/status.ts';
 import {
   mergeStatus,
-  type StatusChange,
   type StatusItem,
   type StatusMergeRefusal,
 } from '../../domain/declaration/status-merge.ts';
+import type { DeclarationReport } from '../../domain/enrollment/device.ts';
 import { type Bytes, equalBytes } from '../../std/bytes.ts';
 import { type Outcome, ok } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
@@ -56,12 +57,12 @@ export class StatusStore {
       }));
   }
 
-  /** A refused report leaves everything as it was. */
+  /** What the fleet's index is to hold now, or null if that is as before. A refused report leaves everything. */
   take(
-    change: StatusChange,
-    raw: { readonly bytes: number; readonly kept: Bytes | null },
+    report: Pick<DeclarationReport, 'status' | 'raw' | 'fleetItems'>,
     nowMs: EpochMs,
-  ): Outcome<null, StatusMergeRefusal> {
+  ): Outcome<FleetStatus | null, StatusMergeRefusal> {
+    const { status: change, raw, fleetItems } = report;
     const stored = new Map(this.items().map((item) => [item.name, item]));
     const merged = mergeStatus(stored, change, nowMs);
     if (!merged.ok) return merged;
@@ -69,13 +70,17 @@ export class StatusStore {
       if (!merged.value.has(name)) this.#sql.exec('DELETE FROM status_item WHERE name = ?', name);
     for (const [name, item] of merged.value) if (stored.get(name) !== item) this.#write(item);
     this.#keep(change.full, raw, nowMs);
-    return ok(null);
+    const fleet = fleetStatus(merged.value, fleetItems);
+    const same = JSON.stringify(fleetStatus(stored, fleetItems)) === JSON.stringify(fleet);
+    return ok(same ? null : fleet);
   }
 
-  /** The enrollment that it was reported in is over. */
-  reset(): void {
+  /** The enrollment that it was reported in is over. False when nothing was reported in it. */
+  reset(): boolean {
+    if (this.reports().length === 0) return false;
     this.#sql.exec('DELETE FROM status_item');
     this.#sql.exec('DELETE FROM status_report');
+    return true;
   }
 
   #write({ name, value, atMs, error }: StatusItem): void {

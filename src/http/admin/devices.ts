@@ -6,7 +6,7 @@ import type { AdminEnv } from './env.ts';
 import { readQuery } from './input.ts';
 import { listPage } from './listing.ts';
 import { refused } from './refusals.ts';
-import { deviceQuery } from './schemas/device.ts';
+import { deviceQuery, statusAsked } from './schemas/device.ts';
 import { statusItemView, statusReportView } from './status-views.ts';
 import { deviceDeclarationView, deviceView } from './views.ts';
 
@@ -14,11 +14,17 @@ export function devices({ devices: directory, sets, status }: AdminServices): Ho
   const app = new Hono<AdminEnv>();
 
   app.get('/', async (c) => {
-    const query = readQuery(c, deviceQuery);
+    const query = readQuery(c, await deviceQuery());
     if (!query.ok) return refused(c, query.refusal);
     const { platform, state, serial } = query.value;
-    const filter = { platform: platform ?? null, state: state ?? null, serial: serial ?? null };
-    const scope = ['devices', platform, state, serial];
+    const asked = statusAsked(query.value);
+    const filter = {
+      platform: platform ?? null,
+      state: state ?? null,
+      serial: serial ?? null,
+      status: asked,
+    };
+    const scope = ['devices', platform, state, serial, ...Object.entries(asked).flat()];
     const page = await listPage(scope, query.value, (at) => directory.list(filter, at), deviceView);
     return page.ok ? c.json(page.value) : refused(c, page.refusal);
   });

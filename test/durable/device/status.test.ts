@@ -13,6 +13,10 @@ import {
 } from '../../../src/domain/declaration/status.ts';
 import { STATUS_ARRAY_MAX, STATUS_BYTES_MAX } from '../../../src/domain/declaration/status-merge.ts';
 import { VerifiedDevice } from '../../../src/domain/identity/verified-device.ts';
+import init from '../../../src/durable/device/schema/0001_init.sql';
+import schema from '../../../src/durable/device/schema/0002_status.sql';
+import outboxSchema from '../../../src/durable/device/schema/0003_status_outbox.sql';
+import { migrate } from '../../../src/durable/migrate.ts';
 import type { JsonValue } from '../../../src/protocol/plist/json.ts';
 import { readUtf8, utf8 } from '../../../src/std/bytes.ts';
 import { addMs } from '../../../src/std/time.ts';
@@ -289,6 +293,78 @@ describe('the last reports', () => {
       [REPORT_KEPT_BYTES_MAX + 1, null],
       [REPORT_KEPT_BYTES_MAX, REPORT_KEPT_BYTES_MAX],
     ]);
+  });
+});
+
+describe('an object from before there was status', () => {
+  it('keeps what its outbox had to tell, in order, and goes on from there', async () => {
+    const stub = env.ISSUANCE.getByName('a device of before');
+    await runInDurableObject(stub, (_object, { storage }) => {
+      migrate(storage, [init]);
+      const post = (kind: string) =>
+        storage.sql.exec("INSERT INTO outbox (kind, key, body, raw) VALUES (?, 'k', '{}', x'00')", kind);
+      post('wake');
+      post('reset');
+      const read = () =>
+        storage.sql.exec('SELECT id, kind, key, body, length(raw) AS raw FROM outbox').toArray();
+      const before = read();
+      migrate(storage, [init, schema, outboxSchema]);
+      expect(read()).toEqual(before);
+      post('status');
+      expect(read().map(({ id, kind }) => [id, kind])).toEqual([
+        [1, 'wake'],
+        [2, 'reset'],
+        [3, 'status'],
+      ]);
+      expect(() => post('another')).toThrow('CHECK');
+      expect(() => storage.sql.exec("INSERT INTO outbox (kind, key, body) VALUES ('wake', 'k', '')")).toThrow(
+        'UNIQUE',
+      );
+    });
+  });
+});
+
+describe('what the fleet may be asked about', () => {
+  const rows = async (device: TestDevice) => {
+    await device.object.flush();
+    const found = await database.all<{ name: string; value: string }>(
+      'SELECT name, value FROM status_items WHERE udid = ? ORDER BY name',
+      device.udid,
+    );
+    return Object.fromEntries(found.map(({ name, value: text }) => [name, text]));
+  };
+
+  it('is every scalar of the catalog as it stands, and not what wakes the device', async () => {
+    const device = await enrolledDevice();
+    const mdm = { app: [app('1')], 'push-magic': 'magic', 'push-token': 'dG9rZW4=' };
+    const test = {
+      'integer-value': 7,
+      'real-value': 1.5,
+      'dictionary-value': {},
+      'string-value': 'x'.repeat(65),
+    };
+    await send(device, report({ passcode: { 'is-compliant': false }, mdm, test, unknown: { scalar: 1 } }));
+    await evictDurableObject(device.stub);
+    const expected = {
+      'passcode.is-compliant': 'false',
+      'test.integer-value': '7',
+      'test.real-value': '1.5',
+    };
+    expect(await rows(device)).toEqual(expected);
+    await send(device, report({ passcode: { 'is-present': true } }));
+    expect(await rows(device)).toEqual({ ...expected, 'passcode.is-present': 'true' });
+    await send(device, report({ passcode: { 'is-present': true } }, { FullReport: true }));
+    expect(await rows(device)).toEqual({ 'passcode.is-present': 'true' });
+    await enroll(device, await issue(device));
+    expect(await rows(device)).toEqual({});
+  });
+
+  it('is told only when it changed', async () => {
+    const device = await enrolledDevice();
+    await send(device, report({ passcode: { 'is-present': true } }));
+    await device.object.flush();
+    await send(device, report({ passcode: { 'is-present': true }, mdm: { app: [app('1')] } }));
+    expect(await objectRows(device, "SELECT 1 FROM outbox WHERE kind = 'status'")).toEqual([]);
   });
 });
 

@@ -75,6 +75,26 @@ describe('devices', () => {
     expect(await udids('?state=checked-out')).toEqual([]);
   });
 
+  it('are filtered by scalar status items, at most four, and by nothing else of the status', async () => {
+    const call = caller(new FakeServices());
+    const errors = async (query: string) =>
+      (await call('GET', `/devices?${query}`)).body.errors?.map((error: { path: string }) => error.path);
+    expect(
+      await errors('status.passcode.is-compliant=false&status.device.model.family=Watch'),
+    ).toBeUndefined();
+    for (const name of ['mdm.app', 'mdm.push-magic', 'mdm.push-token', 'never.heard-of', '']) {
+      expect(await errors(`status.${name}=x`), name).toEqual([`?status.${name}`]);
+    }
+    const five = ['string', 'boolean', 'integer', 'real', 'error'].map(
+      (type) => `status.test.${type}-value=1`,
+    );
+    expect(await errors(five.slice(1).join('&'))).toBeUndefined();
+    expect(await errors(five.join('&'))).toEqual(['?']);
+    expect(await errors(`status.device.model.family=${'x'.repeat(65)}`)).toEqual([
+      '?status.device.model.family',
+    ]);
+  });
+
   it('tell an iPhone with its watches', async () => {
     expect((await caller(new FakeServices())('GET', `/devices/${PHONE}`)).body).toEqual({
       udid: PHONE,
