@@ -12,6 +12,7 @@ import { Declarations } from './domain/declaration/library.ts';
 import { ManifestCompiler } from './domain/declaration/manifest-compiler.ts';
 import { WatchEnrollments } from './domain/declaration/service.ts';
 import { Sets } from './domain/declaration/sets.ts';
+import { DeviceStatusReader } from './domain/declaration/status.ts';
 import { DeclarationSync } from './domain/declaration/sync.ts';
 import { CheckInService } from './domain/enrollment/check-in.ts';
 import { FreshDirectory } from './domain/enrollment/directory.ts';
@@ -149,6 +150,7 @@ async function build(env: Env): Promise<Services> {
   const admin: AdminServices = {
     authenticator: new BootstrapKey(config.adminKey),
     devices: directory,
+    status: new DeviceStatusReader(devices, isKnown),
     commands,
     watchEnrollment,
     pairings: new D1PairingReader(db, pairingStore),

@@ -4,7 +4,7 @@ import { env } from 'cloudflare:workers';
 import { type MockInstance, vi } from 'vitest';
 import type { CommandPriority, NewCommand } from '../../src/domain/admin/services.ts';
 import type { ReportStatus } from '../../src/domain/command/queue.ts';
-import type { Device } from '../../src/domain/enrollment/device.ts';
+import type { DeclarationReport, Device } from '../../src/domain/enrollment/device.ts';
 import type { ExpectedIdentity } from '../../src/domain/enrollment/state.ts';
 import { VerifiedDevice } from '../../src/domain/identity/verified-device.ts';
 import type { CommandUuid, Udid } from '../../src/domain/ids.ts';
@@ -112,6 +112,16 @@ export async function enroll(device: TestDevice, digest: string, nowMs = START):
 
 export function tokens(unlockToken: Bytes | null = null) {
   return { topic: FACTS.topic, pushToken: utf8('push token'), pushMagic: 'push magic', unlockToken };
+}
+
+/** What the Worker hands on of a status report that says no more than this. */
+export function statusReport(
+  over: Partial<DeclarationReport> & { readonly full?: boolean } = {},
+): DeclarationReport {
+  const { full = false, ...rest } = over;
+  const status = { full, values: new Map(), errors: new Map() };
+  const raw = { bytes: 0, kept: null };
+  return { declarations: null, capabilities: null, status, raw, fleetItems: [], ...rest };
 }
 
 export interface OrderChoice {

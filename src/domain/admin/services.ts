@@ -10,6 +10,8 @@ import type { PlistDict } from '../../protocol/plist/value.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
+import type { KeptReport } from '../declaration/status.ts';
+import type { StatusItem } from '../declaration/status-merge.ts';
 import type { LinkGrant } from '../identity/one-time-link.ts';
 import type { CommandUuid, Platform, SerialNumber, Udid } from '../ids.ts';
 import type { DeclarationLibrary, DeclarationSets } from './declaration-services.ts';
@@ -67,6 +69,8 @@ export interface DeviceFilter {
   readonly platform: Platform | null;
   readonly state: DeviceState | null;
   readonly serial: SerialNumber | null;
+  /** Scalar status items by name, each with the text of the value asked for; all must match. */
+  readonly status?: Readonly<Record<string, string>>;
 }
 
 /** The fleet's index: a projection that may trail a device by seconds. Nothing is decided from it. */
@@ -74,6 +78,16 @@ export interface DeviceDirectory {
   /** In a fixed order (UDID); a device that enrolls meanwhile may be missed, none is told twice. */
   list(filter: DeviceFilter, page: PageQuery): Promise<Outcome<Page<DeviceRecord>, MalformedCursor>>;
   find(udid: Udid): Promise<DeviceRecord | null>;
+}
+
+// Status
+
+/** What a device reports of itself, as its own object has it. */
+export interface DeviceStatus {
+  /** By name. */
+  items(udid: Udid): Promise<Outcome<readonly StatusItem[], UnknownDevice>>;
+  /** The last ones, newest first. */
+  reports(udid: Udid): Promise<Outcome<readonly KeptReport[], UnknownDevice>>;
 }
 
 // Commands
@@ -270,6 +284,7 @@ export interface EnrollmentLinks {
 export interface AdminServices {
   readonly authenticator: Authenticator;
   readonly devices: DeviceDirectory;
+  readonly status: DeviceStatus;
   readonly commands: CommandService;
   readonly watchEnrollment: WatchEnrollmentService;
   readonly pairings: PairingReader;

@@ -4,9 +4,15 @@
  * the store. 404 makes a device drop a declaration, so it is said only of what the device is not to hold.
  */
 
+import { loadCatalog } from '../../protocol/catalog/catalog.ts';
 import { encodeDeclaration, encodeDeclarationItems, encodeTokens } from '../../protocol/ddm/encode.ts';
 import { parseEndpoint } from '../../protocol/ddm/endpoint.ts';
-import { type DeclarationsStatus, parseStatusReport } from '../../protocol/ddm/status-report.ts';
+import { isStatusItemName, splitStatusItems } from '../../protocol/ddm/status-items.ts';
+import {
+  type DeclarationsStatus,
+  parseStatusReport,
+  type StatusRefusal,
+} from '../../protocol/ddm/status-report.ts';
 import type { DeclarativeManagement } from '../../protocol/mdm/checkin.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import { Fault, type Outcome, ok, refuse, Unavailable } from '../../std/outcome.ts';
@@ -14,14 +20,17 @@ import { type EpochMs, toTimestamp } from '../../std/time.ts';
 import type { Devices, HeldManifest } from '../enrollment/device.ts';
 import type { DeviceRefusal } from '../enrollment/state.ts';
 import type { VerifiedDevice } from '../identity/verified-device.ts';
+import { fleetItemNames } from './fleet-status.ts';
 import { type DeclarationKind, type DeclarationStatus, RESERVED_PREFIX } from './manifest.ts';
 import type { ManifestCompiler } from './manifest-compiler.ts';
 import type { DeclarationStore, RenderedDeclarations } from './ports.ts';
+import { REPORT_KEPT_BYTES_MAX, statusChange } from './status.ts';
+import type { StatusMergeRefusal } from './status-merge.ts';
 
 export type DdmRefusal =
   | { readonly kind: 'unknown-endpoint' }
   | { readonly kind: 'unknown-declaration' }
-  | { readonly kind: 'status-malformed'; readonly reason: string };
+  | StatusMergeRefusal;
 
 type Answer = Promise<
   Outcome<
@@ -109,23 +118,33 @@ export class DeclarativeManagementService {
 
   async #status(device: VerifiedDevice, data: Bytes, nowMs: EpochMs): Answer {
     const report = parseStatusReport(data);
-    if (!report.ok) {
-      const reason = 'field' in report.refusal ? report.refusal.field : report.refusal.reason;
-      return refuse({ kind: 'status-malformed', reason });
+    if (!report.ok) return malformed(report.refusal);
+    const { declarations, clientCapabilities, statusItems, errors } = report.value;
+    const values = splitStatusItems(statusItems, await loadCatalog('status'));
+    if (!values.ok) return malformed(values.refusal);
+    if (!errors.every(({ statusItem }) => isStatusItemName(statusItem))) {
+      return refuse({ kind: 'status-malformed', reason: 'Errors.StatusItem' });
     }
-    const { declarations, clientCapabilities, fullReport } = report.value;
-    const statuses = declarations === null ? [] : flatten(declarations);
     const text = clientCapabilities === null ? null : JSON.stringify(clientCapabilities);
-    const capabilities = text !== null && text.length <= CAPABILITIES_CHARS_MAX ? text : null;
-    const saved = await this.#devices
-      .of(device.udid)
-      .reportDeclarations(
-        device.certificateDigest,
-        { statuses, capabilities, full: fullReport && declarations !== null },
-        nowMs,
-      );
-    return saved.ok ? ok({ kind: 'accepted' }) : saved;
+    const taken = await this.#devices.of(device.udid).reportDeclarations(
+      device.certificateDigest,
+      {
+        declarations:
+          declarations === null ? null : { statuses: flatten(declarations), removed: declarations.removed },
+        capabilities: text !== null && text.length <= CAPABILITIES_CHARS_MAX ? text : null,
+        status: statusChange(report.value, values.value),
+        fleetItems: await fleetItemNames(),
+        raw: { bytes: data.length, kept: data.length <= REPORT_KEPT_BYTES_MAX ? data.slice() : null },
+      },
+      nowMs,
+    );
+    return taken.ok ? ok({ kind: 'accepted' }) : taken;
   }
+}
+
+function malformed(refusal: StatusRefusal) {
+  const reason = 'field' in refusal ? refusal.field : refusal.reason;
+  return refuse({ kind: 'status-malformed', reason } as const);
 }
 
 function tokens(held: HeldManifest): Bytes {

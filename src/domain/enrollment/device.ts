@@ -9,6 +9,8 @@ import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Candidate, ReportStatus } from '../command/queue.ts';
 import type { DeclarationKind, DeclarationStatus, ManifestEntry } from '../declaration/manifest.ts';
+import type { KeptReport } from '../declaration/status.ts';
+import type { StatusChange, StatusItem, StatusMergeRefusal } from '../declaration/status-merge.ts';
 import type { CommandUuid, Platform, Udid } from '../ids.ts';
 import type { AuthenticateFacts, TokenUpdateFacts } from './decisions.ts';
 import type { DeviceRefusal, Enrollment, ExpectedIdentity } from './state.ts';
@@ -66,14 +68,23 @@ export interface DeviceDescription
   readonly outstanding: CommandUuid | null;
 }
 
+/** A status report, taken apart. */
 export interface DeclarationReport {
-  readonly statuses: readonly DeclarationStatus[];
+  /** Null when the report does not speak of declarations; full when it speaks of all. */
+  readonly declarations: {
+    readonly statuses: readonly DeclarationStatus[];
+    readonly removed: readonly string[];
+  } | null;
   /** JSON of `management.client-capabilities`, when the report told it. */
   readonly capabilities: string | null;
-  readonly full: boolean;
+  readonly status: StatusChange;
+  /** Names of the items that the fleet's index holds. */
+  readonly fleetItems: readonly string[];
+  /** The report's size, and its bytes unless they are too many to keep. */
+  readonly raw: { readonly bytes: number; readonly kept: Bytes | null };
 }
 
-type Answer<T> = Promise<Outcome<T, DeviceRefusal>>;
+type Answer<T, Refusal extends { readonly kind: string } = DeviceRefusal> = Promise<Outcome<T, Refusal>>;
 
 export interface Device {
   /** Idempotent by digest. */
@@ -104,7 +115,16 @@ export interface Device {
     identifier: string,
     nowMs: EpochMs,
   ): Answer<ManifestEntry | null>;
-  reportDeclarations(digest: string, report: DeclarationReport, nowMs: EpochMs): Answer<null>;
+  /** All of it is durable when this returns, or none of it was taken. */
+  reportDeclarations(
+    digest: string,
+    report: DeclarationReport,
+    nowMs: EpochMs,
+  ): Answer<null, DeviceRefusal | StatusMergeRefusal>;
+  /** By name; null when nothing ever Authenticated under this UDID. */
+  statusItems(): Promise<readonly StatusItem[] | null>;
+  /** The last ones, newest first; null likewise. */
+  statusReports(): Promise<readonly KeptReport[] | null>;
   saveBootstrapToken(digest: string, sealed: Bytes | null, nowMs: EpochMs): Answer<null>;
   /** Tells the outbox now; a failure is left to the alarm. */
   flush(): Promise<void>;

@@ -6,6 +6,7 @@
 
 import type { Bytes } from '../../std/bytes.ts';
 import type { EpochMs } from '../../std/time.ts';
+import type { FleetStatus } from '../declaration/fleet-status.ts';
 import type { Platform, SerialNumber, Udid } from '../ids.ts';
 import type { Enrollment, EnrollmentState } from './state.ts';
 
@@ -63,6 +64,13 @@ export type DeviceMessage =
       readonly atMs: EpochMs;
     }
   | { readonly kind: 'projection'; readonly device: DeviceProjection }
+  /** All that the fleet may be asked about of this device, as of this revision. */
+  | {
+      readonly kind: 'status';
+      readonly udid: Udid;
+      readonly revision: number;
+      readonly items: FleetStatus;
+    }
   | {
       readonly kind: 'pairing';
       readonly watchUdid: Udid;

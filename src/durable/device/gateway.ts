@@ -52,6 +52,8 @@ export class ObjectDevices implements Devices {
         at((device) => device.fetchDeclaration(digest, kind, identifier, nowMs)),
       reportDeclarations: (digest, report, nowMs) =>
         at((device) => device.reportDeclarations(digest, report, nowMs)),
+      statusItems: () => at((device) => device.statusItems()),
+      statusReports: () => at((device) => device.statusReports()),
       saveBootstrapToken: (digest, sealed, nowMs) =>
         at((device) => device.saveBootstrapToken(digest, sealed, nowMs)),
       flush: () => at((device) => device.flush()),

@@ -60,16 +60,34 @@ export class ManifestStore {
 
   /**
    * Only what the manifest holds is kept, and only for the token it holds now: `valid` belongs to one
-   * `server-token`. A full report replaces everything.
+   * `server-token`. A full report replaces everything. What did not change is not written.
    */
-  report(statuses: readonly DeclarationStatus[], full: boolean, nowMs: EpochMs): void {
-    if (full) this.#sql.exec('DELETE FROM declaration_status');
+  report(
+    report: { readonly statuses: readonly DeclarationStatus[]; readonly removed: readonly string[] },
+    full: boolean,
+    nowMs: EpochMs,
+  ): void {
     const current = new Map(this.entries().map((entry) => [entry.identifier, entry.serverToken]));
-    for (const status of statuses) {
-      if (current.get(status.identifier) !== status.serverToken) continue;
+    const statuses = report.statuses.filter(
+      ({ identifier, serverToken }) => current.get(identifier) === serverToken,
+    );
+    for (const identifier of report.removed)
+      this.#sql.exec('DELETE FROM declaration_status WHERE identifier = ?', identifier);
+    if (full) {
+      const named = JSON.stringify(statuses.map(({ identifier }) => identifier));
       this.#sql.exec(
-        `INSERT OR REPLACE INTO declaration_status (identifier, server_token, active, valid, reasons, at_ms)
-         VALUES (?, ?, ?, ?, ?, ?)`,
+        'DELETE FROM declaration_status WHERE identifier NOT IN (SELECT value FROM json_each(?))',
+        named,
+      );
+    }
+    for (const status of statuses) {
+      this.#sql.exec(
+        `INSERT INTO declaration_status (identifier, server_token, active, valid, reasons, at_ms)
+         VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT (identifier) DO UPDATE SET server_token = excluded.server_token, active = excluded.active,
+           valid = excluded.valid, reasons = excluded.reasons, at_ms = excluded.at_ms
+         WHERE (server_token, active, valid, reasons)
+           IS NOT (excluded.server_token, excluded.active, excluded.valid, excluded.reasons)`,
         status.identifier,
         status.serverToken,
         Number(status.active),

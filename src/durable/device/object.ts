@@ -10,7 +10,10 @@
  * the record that this device was here, without its secrets. Alarms drain the outbox.
  */
 import { DurableObject } from 'cloudflare:workers';
-import type { DeclarationKind, DeclarationStatus, ManifestEntry } from '../../domain/declaration/manifest.ts';
+import type { FleetStatus } from '../../domain/declaration/fleet-status.ts';
+import type { DeclarationKind, ManifestEntry } from '../../domain/declaration/manifest.ts';
+import { type KeptReport, withReportedFacts } from '../../domain/declaration/status.ts';
+import type { StatusItem, StatusMergeRefusal } from '../../domain/declaration/status-merge.ts';
 import {
   type AuthenticateFacts,
   decideAuthenticate,
@@ -23,6 +26,7 @@ import {
 } from '../../domain/enrollment/decisions.ts';
 import type {
   ConnectStep,
+  DeclarationReport,
   Device,
   DeviceDescription,
   DeviceReport,
@@ -40,7 +44,10 @@ import type { Served } from '../stub.ts';
 import { OutboxDrain } from './drain.ts';
 import { ManifestStore } from './manifest-store.ts';
 import init from './schema/0001_init.sql';
+import status from './schema/0002_status.sql';
+import statusOutbox from './schema/0003_status_outbox.sql';
 import { CommandSession } from './session.ts';
+import { StatusStore } from './status-store.ts';
 import { DeviceStore } from './store.ts';
 
 /** `last seen` reaches storage this often: a fleet that polls every minute costs one write in fifteen. */
@@ -50,15 +57,17 @@ const IDLE: DeviceReport = { status: 'Idle', commandUuid: null, raw: new Uint8Ar
 
 export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   readonly #drain: OutboxDrain;
+  readonly #status: StatusStore;
   #store: DeviceStore;
   #manifest: ManifestStore;
   #lastSeenMs: EpochMs;
 
   constructor(ctx: DurableObjectState, env: Env, outbox: DeviceOutboxPort) {
     super(ctx, env);
-    migrate(ctx.storage, [init]);
+    migrate(ctx.storage, [init, status, statusOutbox]);
     this.#store = new DeviceStore(ctx.storage.sql);
     this.#manifest = new ManifestStore(ctx.storage.sql);
+    this.#status = new StatusStore(ctx.storage.sql);
     this.#lastSeenMs = this.#store.progress.lastSeenMs;
     this.#drain = new OutboxDrain(ctx.storage, outbox, {
       udid: this.#udid,
@@ -209,18 +218,29 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
 
   reportDeclarations(
     digest: string,
-    report: {
-      readonly statuses: readonly DeclarationStatus[];
-      readonly capabilities: string | null;
-      readonly full: boolean;
-    },
+    report: DeclarationReport,
     nowMs: EpochMs,
-  ): Outcome<null, DeviceRefusal> {
-    return this.#asCaller(digest, nowMs, () => {
-      this.#manifest.report(report.statuses, report.full, nowMs);
-      if (report.capabilities !== null) this.#store.saveProgress({ capabilities: report.capabilities });
-      return null;
+  ): Outcome<null, DeviceRefusal | StatusMergeRefusal> {
+    const taken = this.#asCaller(digest, nowMs, (enrollment) => {
+      const merged = this.#status.take(report, nowMs);
+      if (!merged.ok) return merged;
+      if (report.declarations !== null) this.#manifest.report(report.declarations, report.status.full, nowMs);
+      const { capabilities } = report;
+      if (capabilities !== null && capabilities !== this.#store.progress.capabilities)
+        this.#store.saveProgress({ capabilities });
+      this.#learn(enrollment, report.status.values);
+      if (merged.value !== null) this.#projectStatus(merged.value);
+      return ok(null);
     });
+    return taken.ok ? taken.value : taken;
+  }
+
+  statusItems(): readonly StatusItem[] | null {
+    return this.#store.enrollment === null ? null : this.#status.items();
+  }
+
+  statusReports(): readonly KeptReport[] | null {
+    return this.#store.enrollment === null ? null : this.#status.reports();
   }
 
   /** Keeps the sealed token; null clears it. */
@@ -281,6 +301,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     store.saveEnrollment(enrollment);
     if (change.reset) {
       store.resetQueue();
+      if (this.#status.reset()) this.#projectStatus({});
       store.forgetExpected(enrollment.identityIssuedAtMs);
       if (before !== null) this.#end(before.enrollmentId, nowMs);
     }
@@ -296,6 +317,14 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     }
     if (change.pairingStep === 'enrolled' && this.#manifest.entries().length > 0) this.#declare(nowMs);
     this.#lastSeenMs = nowMs;
+    this.#project();
+  }
+
+  /** The report may say which device and which system this is now. */
+  #learn(enrollment: Enrollment, values: DeclarationReport['status']['values']): void {
+    const known = withReportedFacts(enrollment, values);
+    if (known === enrollment) return;
+    this.#store.saveEnrollment(known);
     this.#project();
   }
 
@@ -324,6 +353,12 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     this.#store.saveProgress({ revision, lastSeenMs: this.#lastSeenMs });
     const device = projectionOf(this.#udid, enrollment, { revision, lastSeenMs: this.#lastSeenMs });
     this.#post({ kind: 'projection', device });
+  }
+
+  #projectStatus(items: FleetStatus): void {
+    const revision = this.#store.progress.revision + 1;
+    this.#store.saveProgress({ revision });
+    this.#post({ kind: 'status', udid: this.#udid, revision, items });
   }
 
   /** The device is to be told where its set stands. */

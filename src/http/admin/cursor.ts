@@ -7,8 +7,11 @@ import type { MalformedCursor } from '../../domain/admin/services.ts';
 import { fromBase64Url, readUtf8, toBase64Url, utf8 } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 
-/** A service's cursor holds a time and an identifier of at most 128 characters; with the filter, far below this. */
-export const CURSOR_CHARS_MAX = 1024;
+/**
+ * A service's cursor holds a time and an identifier of at most 128 characters; four status items in the filter have at
+ * most 4 × (50 + 3 × 64) octets, and base64 a third more.
+ */
+export const CURSOR_CHARS_MAX = 2048;
 
 export function encodeCursor(scope: string, cursor: string | null): string | null {
   if (cursor === null) return null;

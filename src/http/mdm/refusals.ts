@@ -47,6 +47,7 @@ function statusOf(refusal: DeviceEdgeRefusal): number {
     case 'unknown-message-type':
     case 'unknown-endpoint':
     case 'status-malformed':
+    case 'status-too-large':
     case 'user-channel':
     // Documented for GetToken; whatever is not 200 ends the pairing's enrollment, and nothing more.
     case 'token-service-unknown':

@@ -31,6 +31,8 @@ function findExcess(root: JsonValue): string | null {
     if (depth > DEPTH_MAX) return 'nested too deeply';
     const next: JsonValue[] = [];
     for (const value of level) {
+      // `1e999` is a JSON number that no JSON can be written from again.
+      if (typeof value === 'number' && !Number.isFinite(value)) return 'a number too large';
       if (typeof value !== 'object' || value === null) continue;
       for (const child of Array.isArray(value) ? value : Object.values(value)) {
         if (++nodes > NODES_MAX) return 'too many values';

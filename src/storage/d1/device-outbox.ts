@@ -7,6 +7,7 @@ import { readUtf8 } from '../../std/bytes.ts';
 import { moveToHistory } from './commands.ts';
 import type { Database, Statement } from './database.ts';
 import { upsertDevice } from './devices.ts';
+import { replaceStatus } from './status.ts';
 
 /** Stores every message that D1 owns the record of; leaves the others alone. */
 export async function recordDeviceMessages(db: Database, messages: readonly DeviceMessage[]): Promise<void> {
@@ -43,6 +44,8 @@ function statements(message: DeviceMessage): readonly Statement[] {
       return closeEnrollment(message.udid, message.enrollmentId, message.atMs);
     case 'projection':
       return [upsertDevice(message.device)];
+    case 'status':
+      return replaceStatus(message);
     default:
       return [];
   }

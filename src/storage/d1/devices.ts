@@ -74,11 +74,15 @@ export class D1Devices {
       ['d.serial = ?', filter.serial],
       ['d.udid > ?', page.cursor],
     ];
+    const status = Object.entries(filter.status ?? {});
     const asked = conditions.filter(([, value]) => value !== null);
-    const where = asked.length === 0 ? '' : `WHERE ${asked.map(([condition]) => condition).join(' AND ')}`;
+    const reports = 'd.udid IN (SELECT s.udid FROM status_items s WHERE s.name = ? AND s.value = ?)';
+    const all = [...asked.map(([condition]) => condition), ...status.map(() => reports)];
+    const where = all.length === 0 ? '' : `WHERE ${all.join(' AND ')}`;
     const rows = await this.#db.all<DeviceRow>(
       `${SELECT} ${where} ORDER BY d.udid LIMIT ?`,
       ...asked.map(([, value]) => value),
+      ...status.flat(),
       page.limit + 1,
     );
     const items = rows.slice(0, page.limit).map(record);

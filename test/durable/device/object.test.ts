@@ -25,6 +25,7 @@ import {
   START,
   session,
   stateOf,
+  statusReport,
   type TestDevice,
   tokens,
 } from '../../support/device.ts';
@@ -75,7 +76,7 @@ describe('who is let speak', () => {
       ),
       device.object.read(stranger, START),
       device.object.fetchDeclaration(stranger, 'asset', 'x', START),
-      device.object.reportDeclarations(stranger, { statuses: [], capabilities: null, full: true }, START),
+      device.object.reportDeclarations(stranger, statusReport({ full: true }), START),
       device.object.saveBootstrapToken(stranger, null, START),
     ]);
     expect(refusals.map((outcome) => refusal(outcome).kind)).toEqual(Array(8).fill('pin-mismatch'));
@@ -291,7 +292,7 @@ describe('what a device is to hold', () => {
     value(
       await device.object.reportDeclarations(
         device.pin,
-        { statuses: [status('a')], capabilities: '{}', full: false },
+        statusReport({ declarations: { statuses: [status('a')], removed: [] }, capabilities: '{}' }),
         START,
       ),
     );
@@ -318,8 +319,12 @@ describe('what a device is to hold', () => {
 });
 
 describe('a status report', () => {
-  const report = (device: TestDevice, statuses: DeclarationStatus[], full = false) =>
-    device.object.reportDeclarations(device.pin, { statuses, capabilities: null, full }, START);
+  const report = (device: TestDevice, statuses: DeclarationStatus[], full = false, removed: string[] = []) =>
+    device.object.reportDeclarations(
+      device.pin,
+      statusReport({ declarations: { statuses, removed }, full }),
+      START,
+    );
   const held = async (device: TestDevice) =>
     (await device.object.describe())?.declarations.map((one) => one.status);
 
@@ -352,6 +357,11 @@ describe('a status report', () => {
     expect(await held(device)).toEqual([status('a', { active: false }), status('b')]);
     value(await report(device, [status('b')], true));
     expect(await held(device)).toEqual([null, status('b')]);
+    value(await report(device, [status('a')]));
+    value(await report(device, [], false, ['b']));
+    expect(await held(device)).toEqual([status('a'), null]);
+    value(await report(device, [status('a', { serverToken: 'stale' })], true));
+    expect(await held(device)).toEqual([null, null]);
   });
 });
 

@@ -12,6 +12,8 @@ import type {
   PairingRecord,
   WatchEnrollmentStatus,
 } from '../../../src/domain/admin/services.ts';
+import type { KeptReport } from '../../../src/domain/declaration/status.ts';
+import type { StatusItem } from '../../../src/domain/declaration/status-merge.ts';
 import type { LinkGrant } from '../../../src/domain/identity/one-time-link.ts';
 import type { CommandUuid, SerialNumber, Udid } from '../../../src/domain/ids.ts';
 import { adminApp } from '../../../src/http/admin/routes.ts';
@@ -73,6 +75,8 @@ function slice<T>(items: readonly T[], page: PageQuery) {
 
 export class FakeServices {
   devices: DeviceRecord[] = [device(), watch()];
+  statusItems: StatusItem[] = [];
+  statusReports: KeptReport[] = [];
   pairings: PairingRecord[] = [];
   expected: ExpectedDevice[] = [];
   commands = new Map<string, CommandRecord>();
@@ -108,6 +112,12 @@ export class FakeServices {
             ),
             page,
           ),
+      },
+      status: {
+        items: async (udid) =>
+          this.#find(udid) === null ? refuse({ kind: 'unknown-device', udid }) : ok(this.statusItems),
+        reports: async (udid) =>
+          this.#find(udid) === null ? refuse({ kind: 'unknown-device', udid }) : ok(this.statusReports),
       },
       commands: {
         enqueue: async (command, nowMs) => this.#enqueue(command, nowMs),

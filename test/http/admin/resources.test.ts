@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { ANCHOR_CHARS_MAX, ANCHORS_MAX } from '../../../src/domain/admin/anchors.ts';
 import type { PairingRecord } from '../../../src/domain/admin/services.ts';
 import type { SerialNumber } from '../../../src/domain/ids.ts';
+import { utf8 } from '../../../src/std/bytes.ts';
 import { addMs } from '../../../src/std/time.ts';
 import { caller, device, FakeServices, kindOf, NOW, PHONE, STRANGER, WATCH, watch } from './fake-services.ts';
 
@@ -74,6 +75,26 @@ describe('devices', () => {
     expect(await udids('?state=checked-out')).toEqual([]);
   });
 
+  it('are filtered by scalar status items, at most four, and by nothing else of the status', async () => {
+    const call = caller(new FakeServices());
+    const errors = async (query: string) =>
+      (await call('GET', `/devices?${query}`)).body.errors?.map((error: { path: string }) => error.path);
+    expect(
+      await errors('status.passcode.is-compliant=false&status.device.model.family=Watch'),
+    ).toBeUndefined();
+    for (const name of ['mdm.app', 'mdm.push-magic', 'mdm.push-token', 'never.heard-of', '']) {
+      expect(await errors(`status.${name}=x`), name).toEqual([`?status.${name}`]);
+    }
+    const five = ['string', 'boolean', 'integer', 'real', 'error'].map(
+      (type) => `status.test.${type}-value=1`,
+    );
+    expect(await errors(five.slice(1).join('&'))).toBeUndefined();
+    expect(await errors(five.join('&'))).toEqual(['?']);
+    expect(await errors(`status.device.model.family=${'x'.repeat(65)}`)).toEqual([
+      '?status.device.model.family',
+    ]);
+  });
+
   it('tell an iPhone with its watches', async () => {
     expect((await caller(new FakeServices())('GET', `/devices/${PHONE}`)).body).toEqual({
       udid: PHONE,
@@ -103,8 +124,42 @@ describe('devices', () => {
   });
 
   it('that never enrolled are unknown', async () => {
-    const answer = await caller(new FakeServices())('GET', `/devices/${STRANGER}`);
-    expect([answer.status, kindOf(answer)]).toEqual([404, 'unknown-device']);
+    for (const path of ['', '/status', '/status/reports']) {
+      const answer = await caller(new FakeServices())('GET', `/devices/${STRANGER}${path}`);
+      expect([answer.status, kindOf(answer)]).toEqual([404, 'unknown-device']);
+    }
+  });
+
+  it('tell their status: each item with its value, its time, and the error that came instead', async () => {
+    const fakes = new FakeServices();
+    fakes.statusItems = [
+      { name: 'a.null', value: 'null', atMs: NOW, error: null },
+      { name: 'b', value: null, atMs: null, error: { reasons: '[{"code":"Error.X"}]', atMs: NOW } },
+    ];
+    expect((await caller(fakes)('GET', `/devices/${PHONE}/status`)).body).toEqual({
+      items: [
+        { name: 'a.null', value: null, at: '2026-11-20T12:00:00.000Z', error: null },
+        {
+          name: 'b',
+          at: null,
+          error: { at: '2026-11-20T12:00:00.000Z', reasons: [{ code: 'Error.X' }] },
+        },
+      ],
+    });
+  });
+
+  it('tell their last reports, of a large one only its size', async () => {
+    const fakes = new FakeServices();
+    fakes.statusReports = [
+      { atMs: NOW, full: true, bytes: 100_000, raw: null },
+      { atMs: NOW, full: false, bytes: 10, raw: utf8('{"a":1e3}') },
+    ];
+    expect((await caller(fakes)('GET', `/devices/${PHONE}/status/reports`)).body).toEqual({
+      items: [
+        { at: '2026-11-20T12:00:00.000Z', full: true, bytes: 100_000, report: null },
+        { at: '2026-11-20T12:00:00.000Z', full: false, bytes: 10, report: { a: 1000 } },
+      ],
+    });
   });
 });
 

@@ -435,6 +435,32 @@ describe('a message that cannot be read or asks for what there is not', () => {
       }),
     ],
     [
+      'a status report with an item of another type',
+      () => ({
+        path,
+        status: 400,
+        kind: 'status-malformed',
+        reason: 'mdm.app',
+        message: checkIn('DeclarativeManagement', {
+          Endpoint: 'status',
+          Data: Buffer.from('{"StatusItems":{"mdm":{"app":{}}}}'),
+        }),
+      }),
+    ],
+    [
+      'a status report with more than is kept',
+      () => ({
+        path,
+        status: 400,
+        kind: 'status-too-large',
+        reason: 'bytes',
+        message: checkIn('DeclarativeManagement', {
+          Endpoint: 'status',
+          Data: Buffer.from(`{"StatusItems":{"x":"${'x'.repeat(1024 * 1024)}"}}`),
+        }),
+      }),
+    ],
+    [
       'a token service that nobody knows',
       () => ({
         path,

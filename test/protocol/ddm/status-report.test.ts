@@ -246,6 +246,9 @@ describe('parseStatusReport', () => {
     const wide = (count: number) => bytesOf({ StatusItems: { x: Array(count).fill(1) } });
     expect(parseStatusReport(wide(19_997)).ok).toBe(true);
     expect(parseStatusReport(wide(19_998))).toMatchObject({ refusal: { reason: 'too many values' } });
+    expect(parseStatusReport(utf8('{"StatusItems":{"x":-1e999}}'))).toMatchObject({
+      refusal: { reason: 'a number too large' },
+    });
   });
 
   it('does not throw on mutations', () => {

@@ -89,6 +89,29 @@ describe('the list', () => {
     expect(await names({}, 6)).toMatchObject([{ length: 6 }, null]);
   });
 
+  it('is filtered by what devices report, as their newest word has it', async () => {
+    for (let i = 0; i < 3; i++) await project(`DEVICE-000${i}`);
+    const tell = (name: string, revision: number, items: Record<string, string>) =>
+      recordDeviceMessages(database, [{ kind: 'status', udid: udid(name), revision, items }]);
+    const names = async (status: Record<string, string>) => {
+      const page = value(await devices.list({ ...ANY, status }, { cursor: null, limit: 10 }));
+      return page.items.map((one) => one.udid);
+    };
+    await tell('DEVICE-0000', 2, { a: 'true', b: 'x' });
+    await tell('DEVICE-0001', 2, { a: 'true' });
+    await tell('DEVICE-0002', 2, { a: 'false' });
+    expect(await names({ a: 'true' })).toEqual(['DEVICE-0000', 'DEVICE-0001']);
+    expect(await names({ a: 'true', b: 'x' })).toEqual(['DEVICE-0000']);
+    expect(await names({ c: 'true' })).toEqual([]);
+    await tell('DEVICE-0000', 3, { a: 'false' });
+    for (const late of [2, 1]) await tell('DEVICE-0000', late, { a: 'true', b: 'x', c: 'late' });
+    await tell('DEVICE-0001', 5, {});
+    await tell('DEVICE-0001', 4, { a: 'true' });
+    expect(await names({ a: 'true' })).toEqual([]);
+    expect(await names({ a: 'false' })).toEqual(['DEVICE-0000', 'DEVICE-0002']);
+    expect(await names({ b: 'x' })).toEqual([]);
+  });
+
   it('has no page for a cursor that it did not give', async () => {
     expect(refusal(await devices.list(ANY, { cursor: "' OR 1=1", limit: 3 })).kind).toBe('malformed-cursor');
   });

@@ -1,0 +1,82 @@
+/**
+ * A device's status as it is kept and shown, and what of it the enrollment takes over. `status-merge.ts` says what a
+ * report changes.
+ */
+import { canonicalJson } from '../../protocol/ddm/canonical-json.ts';
+import type { StatusReport } from '../../protocol/ddm/status-report.ts';
+import type { JsonValue } from '../../protocol/plist/json.ts';
+import type { Bytes } from '../../std/bytes.ts';
+import { type Outcome, ok, refuse } from '../../std/outcome.ts';
+import type { EpochMs } from '../../std/time.ts';
+import type { DeviceStatus, UnknownDevice } from '../admin/services.ts';
+import type { Devices } from '../enrollment/device.ts';
+import type { Enrollment } from '../enrollment/state.ts';
+import type { Udid } from '../ids.ts';
+import type { StatusChange, StatusItem } from './status-merge.ts';
+
+/** Enough to see how the present state came about. */
+export const REPORTS_KEPT = 10;
+/** A first report of a phone has some 15 KiB; of a larger one only the size is kept. */
+export const REPORT_KEPT_BYTES_MAX = 64 * 1024;
+/** Versions and models have some 10 characters; what is longer is none. */
+const FACT_CHARS_MAX = 64;
+
+export interface KeptReport {
+  readonly atMs: EpochMs;
+  readonly full: boolean;
+  readonly bytes: number;
+  /** Exactly as it came; null when it was too large to be kept. */
+  readonly raw: Bytes | null;
+}
+
+/** As texts, which cross to the device's object unchanged whatever their keys. */
+export function statusChange(report: StatusReport, values: ReadonlyMap<string, JsonValue>): StatusChange {
+  return {
+    full: report.fullReport,
+    values: new Map([...values].map(([name, value]) => [name, canonicalJson(value)])),
+    errors: new Map(
+      report.errors.map(({ statusItem, reasons }) => [
+        statusItem,
+        canonicalJson(reasons.map((reason) => ({ ...reason }))),
+      ]),
+    ),
+  };
+}
+
+/** What the device says of itself outranks what it said at Authenticate; the same enrollment if nothing differs. */
+export function withReportedFacts(enrollment: Enrollment, values: StatusChange['values']): Enrollment {
+  const productName = factOf(values, 'device.model.identifier') ?? enrollment.productName;
+  const osVersion = factOf(values, 'device.operating-system.version') ?? enrollment.osVersion;
+  const buildVersion = factOf(values, 'device.operating-system.build-version') ?? enrollment.buildVersion;
+  const same =
+    productName === enrollment.productName &&
+    osVersion === enrollment.osVersion &&
+    buildVersion === enrollment.buildVersion;
+  return same ? enrollment : { ...enrollment, productName, osVersion, buildVersion };
+}
+
+function factOf(values: StatusChange['values'], name: string): string | null {
+  const value: unknown = JSON.parse(values.get(name) ?? 'null');
+  return typeof value === 'string' && value !== '' && value.length <= FACT_CHARS_MAX ? value : null;
+}
+
+/** For administrators: the device's own object answers, so nothing is behind. */
+export class DeviceStatusReader implements DeviceStatus {
+  readonly #devices: Devices;
+  readonly #isKnown: (udid: Udid) => Promise<boolean>;
+
+  constructor(devices: Devices, isKnown: (udid: Udid) => Promise<boolean>) {
+    this.#devices = devices;
+    this.#isKnown = isKnown;
+  }
+
+  async items(udid: Udid): Promise<Outcome<readonly StatusItem[], UnknownDevice>> {
+    const items = (await this.#isKnown(udid)) ? await this.#devices.of(udid).statusItems() : null;
+    return items === null ? refuse({ kind: 'unknown-device', udid }) : ok(items);
+  }
+
+  async reports(udid: Udid): Promise<Outcome<readonly KeptReport[], UnknownDevice>> {
+    const reports = (await this.#isKnown(udid)) ? await this.#devices.of(udid).statusReports() : null;
+    return reports === null ? refuse({ kind: 'unknown-device', udid }) : ok(reports);
+  }
+}
