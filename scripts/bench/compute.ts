@@ -1,7 +1,8 @@
 /**
  * The server's own computing in a handshake: recorded requests of real handshakes, played step by step to the whole
  * server in front of storage that answers from memory. Each timed request is one that this isolate sees for the first
- * time, from a device that it never saw, as in life; other watches' requests have warmed the code before.
+ * time, from a watch that it never saw, as in life; other watches' requests have warmed the code before. Only GetToken
+ * is easier than it may be: one phone sends them all, so its certificate is known.
  */
 import { buildWorker } from '../local/build.ts';
 import { type LocalSecrets, workerSecrets } from '../local/secrets.ts';
