@@ -8,6 +8,7 @@ import { consoleLog } from './log.ts';
 import { epochMs } from './std/time.ts';
 import { Database } from './storage/d1/database.ts';
 import { D1PairingArchive } from './storage/d1/pairings.ts';
+import type { FanoutMessage } from './storage/queue/due.ts';
 import { deviceOutbox, fleetFor, servicesFor } from './wiring.ts';
 
 export { IssuanceObject } from './durable/issuance/object.ts';
@@ -42,8 +43,18 @@ export default {
     }
   },
 
+  async queue(batch: MessageBatch<FanoutMessage>, env: Env): Promise<void> {
+    const { due } = fleetFor(env);
+    for (const message of batch.messages) {
+      await due.bringSome(epochMs(Date.now()));
+      message.ack();
+    }
+  },
+
   async scheduled(controller: ScheduledController, env: Env): Promise<void> {
-    const count = await fleetFor(env).commands.sweep(epochMs(controller.scheduledTime));
+    const { commands, due } = fleetFor(env);
+    const count = await commands.sweep(epochMs(controller.scheduledTime));
     if (count > 0) consoleLog().event('sweep', { count });
+    await due.sweep();
   },
 };

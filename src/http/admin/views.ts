@@ -6,6 +6,7 @@ import type {
   DeclarationRecord,
   DeclarationSummary,
   DeviceDeclaration,
+  GroupRecord,
   SetRecord,
 } from '../../domain/admin/declaration-services.ts';
 import type {
@@ -15,6 +16,7 @@ import type {
   ExpectedDevice,
   PairingRecord,
   TimelineEntry,
+  WatchEnrollmentGroup,
   WatchEnrollmentStatus,
 } from '../../domain/admin/services.ts';
 import { type JsonValue, plistToJson } from '../../protocol/plist/json.ts';
@@ -82,6 +84,8 @@ export function watchEnrollmentView(status: WatchEnrollmentStatus) {
   return {
     device: status.phone,
     assigned: status.assigned,
+    group: status.group,
+    stage: status.stage,
     assignedAt: timestampOrNull(status.assignedAtMs),
     anchors: status.anchors,
     delivered: status.delivered,
@@ -132,8 +136,16 @@ export function declarationView(declaration: DeclarationRecord) {
   return { ...declarationSummaryView(declaration), payload: declaration.payload };
 }
 
-export function setView({ name, declarations, devices, updatedAtMs }: SetRecord) {
-  return { name, declarations, devices, updatedAt: timestamp(updatedAtMs) };
+export function setView({ name, declarations, devices, groups, updatedAtMs }: SetRecord) {
+  return { name, declarations, devices, groups, updatedAt: timestamp(updatedAtMs) };
+}
+
+export function groupView({ name, devices, updatedAtMs }: GroupRecord) {
+  return { name, devices, updatedAt: timestamp(updatedAtMs) };
+}
+
+export function watchEnrollmentGroupView({ group, anchors, assignedAtMs }: WatchEnrollmentGroup) {
+  return { group, assignedAt: timestamp(assignedAtMs), anchors };
 }
 
 export function deviceDeclarationView(declaration: DeviceDeclaration) {
