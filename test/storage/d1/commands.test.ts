@@ -82,8 +82,8 @@ describe('the queue', () => {
     expect(await next()).toEqual(['C', 'A', 'B']);
     expect(await next(2)).toEqual(['C', 'A']);
     expect(await countPending(DEVICE)).toBe(5);
-    expect(await commands.pendingOfType(DEVICE, 'DeviceInformation')).toHaveLength(5);
-    expect(await commands.pendingOfType(DEVICE, 'DeviceLock')).toEqual([]);
+    const shown = await commands.next(DEVICE, 'E1', at(1500), 10);
+    expect(shown.map((one) => one.urgent)).toEqual([true, false, false]);
   });
 
   it('finds old commands that no object was told of', async () => {
