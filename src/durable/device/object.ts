@@ -1,6 +1,6 @@
 /**
  * One enrolled device, named by its UDID: its enrollment and pin, the command it is working on, the declarations
- * it is to hold, and an outbox of what others must be told.
+ * it is to hold, the command that tells it of them, and an outbox of what others must be told.
  *
  * Invariants: every method that acts for the device compares the certificate digest with the pin first; at most
  * one command is outstanding; a command that was answered or canceled never goes out again; state, decision and
@@ -42,6 +42,7 @@ import { type EpochMs, epochMs, MINUTE_MS } from '../../std/time.ts';
 import { migrate } from '../migrate.ts';
 import type { Served } from '../stub.ts';
 import { DeclareCommand } from './declare-command.ts';
+import { describeDevice } from './description.ts';
 import { OutboxDrain } from './drain.ts';
 import { ManifestStore } from './manifest-store.ts';
 import init from './schema/0001_init.sql';
@@ -161,20 +162,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
 
   /** For administrators and for decisions about other devices; asks for no certificate. */
   describe(): DeviceDescription | null {
-    const { enrollment } = this.#store;
-    if (enrollment === null) return null;
-    const { pushToken, unlockToken, bootstrapToken, pushMagic, ...open } = enrollment;
-    return {
-      ...open,
-      hasUnlockToken: unlockToken !== null,
-      lastSeenMs: this.#lastSeenMs,
-      capabilities: this.#store.progress.capabilities,
-      declarations: this.#manifest.describe(),
-      declarationsToken: this.#store.progress.declarationsToken,
-      manifestChangedAtMs: this.#store.progress.manifestAtMs,
-      declarePending: this.#store.declare !== null || this.#awaitsEnrollment(enrollment),
-      outstanding: this.#store.outstanding?.commandUuid ?? null,
-    };
+    return describeDevice(this.#store, this.#manifest, this.#lastSeenMs);
   }
 
   /** Whether this certificate speaks for the device now; a renewal that asks becomes the one that does. */
@@ -325,17 +313,11 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
       store.forgetExpected(enrollment.identityIssuedAtMs);
       if (before !== null) this.#end(before.enrollmentId, nowMs);
     }
-    if (change.pairingStep !== null && enrollment.pairingId !== null) {
-      const { pairingId } = enrollment;
-      this.#post({
-        kind: 'pairing',
-        watchUdid: this.#udid,
-        pairingId,
-        step: change.pairingStep,
-        atMs: nowMs,
-      });
-    }
-    if (change.pairingStep === 'enrolled') {
+    const { pairingStep: step } = change;
+    const { pairingId } = enrollment;
+    if (step !== null && pairingId !== null)
+      this.#post({ kind: 'pairing', watchUdid: this.#udid, pairingId, step, atMs: nowMs });
+    if (step === 'enrolled') {
       if (this.#manifest.entries().length > 0) this.#tellDevice();
       this.#compile(nowMs);
     }
@@ -395,11 +377,6 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   #tellDevice(): void {
     this.#declare.require();
     this.#post({ kind: 'wake', udid: this.#udid });
-  }
-
-  /** It is told when it has enrolled. */
-  #awaitsEnrollment({ state }: Enrollment): boolean {
-    return state === 'authenticated' && this.#manifest.entries().length > 0;
   }
 
   #post(message: DeviceMessage): void {
