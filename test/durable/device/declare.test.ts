@@ -148,6 +148,24 @@ describe('a change of the manifest', () => {
     expect(await pollCost(device)).toEqual({ d1: 0, objects: 0 });
   });
 
+  it('costs D1 nothing until the device comes, and then the record and its end', async () => {
+    const device = await enrolledDevice();
+    const quiet = async () => {
+      await device.object.flush();
+      await runDurableObjectAlarm(device.stub);
+    };
+    await quiet();
+    const changed = await countingSql(async () => {
+      for (let i = 1; i <= 5; i++) await change(device, `t${i}`);
+      await quiet();
+    });
+    const told = await countingSql(async () => {
+      expect(await session(device)).toHaveLength(1);
+      await quiet();
+    });
+    expect([changed.d1, told.d1]).toEqual([0, 4]);
+  });
+
   it('is answered with `deliver` at once, not with `fetch`', async () => {
     const device = await enrolledDevice();
     await change(device, 't1');
