@@ -17,7 +17,6 @@ import { WatchEnrollments } from './domain/declaration/service.ts';
 import { Sets } from './domain/declaration/sets.ts';
 import { Settings } from './domain/declaration/settings.ts';
 import { DeviceStatusReader } from './domain/declaration/status.ts';
-import { DeclarationSync } from './domain/declaration/sync.ts';
 import { CheckInService } from './domain/enrollment/check-in.ts';
 import { FreshDirectory } from './domain/enrollment/directory.ts';
 import type { DeviceMessage, DeviceOutboxPort } from './domain/enrollment/outbox.ts';
@@ -58,7 +57,7 @@ import { Database } from './storage/d1/database.ts';
 import { D1DeclarationLibrary } from './storage/d1/declaration-library.ts';
 import { D1DeclarationSets } from './storage/d1/declaration-sets.ts';
 import { D1Declarations } from './storage/d1/declarations.ts';
-import { recordDeviceMessages } from './storage/d1/device-outbox.ts';
+import { compileChange, recordDeviceMessages } from './storage/d1/device-outbox.ts';
 import { D1Devices } from './storage/d1/devices.ts';
 import { D1Due } from './storage/d1/due.ts';
 import { D1ExpectedDevices } from './storage/d1/expected-devices.ts';
@@ -99,8 +98,7 @@ export function fleetFor(env: Env) {
     },
   });
   const due = new DueManifests({ store: new D1Due(db), queue: new QueueDue(env.FANOUT), manifests });
-  const sync = new DeclarationSync(commands, randomUuid);
-  return { db, devices, index, isKnown, waker, commands, manifests, due, sync };
+  return { db, devices, index, isKnown, waker, commands, manifests, due };
 }
 
 async function build(env: Env): Promise<Services> {
@@ -276,24 +274,26 @@ export function deviceOutbox(env: Env): DeviceOutboxPort {
   const pairings = durablePairings(env.PAIRING);
   return {
     async tell(messages) {
-      const { db, sync, waker } = fleetFor(env);
+      const { db, due, waker } = fleetFor(env);
       await recordDeviceMessages(db, messages);
-      for (const message of messages) await tellOwner(message, { pairings, sync, waker });
+      for (const message of messages) await tellOwner(message, { pairings, due, waker });
     },
   };
 }
 
-type Owners = Pick<ReturnType<typeof fleetFor>, 'sync' | 'waker'> & {
+type Owners = Pick<ReturnType<typeof fleetFor>, 'due' | 'waker'> & {
   readonly pairings: ReturnType<typeof durablePairings>;
 };
 
-async function tellOwner(message: DeviceMessage, { pairings, sync, waker }: Owners): Promise<void> {
+/** Runs while the object waits for its telling: nothing here may wait for the object's outbox, as `flush` does. */
+async function tellOwner(message: DeviceMessage, { pairings, due, waker }: Owners): Promise<void> {
   switch (message.kind) {
     case 'pairing':
       await pairings.progress(message.watchUdid, message.pairingId, message.step, message.atMs);
       return;
-    case 'declare':
-      await sync.declare(message.udid, message.point, message.atMs);
+    case 'compile':
+      // D1 has its mark: what fails here, the sweeper makes good.
+      await due.settle(compileChange(message));
       return;
     case 'wake':
       await waker.wake(message.udid);

@@ -150,6 +150,16 @@ export interface PutSet extends Changed<SetRecord> {
   readonly created: boolean;
 }
 
+/** A device's declarations, and whether it knows of them. */
+export interface DeviceManifest {
+  readonly items: readonly DeviceDeclaration[];
+  /** Of what its object says it is to hold; null when that never was anything. */
+  readonly declarationsToken: string | null;
+  readonly changedAtMs: EpochMs | null;
+  /** It is yet to be told that this changed, or has not answered yet. */
+  readonly pending: boolean;
+}
+
 export interface DeclarationSets {
   list(page: PageQuery): Promise<Outcome<Page<SetRecord>, MalformedCursor>>;
   find(name: string): Promise<SetRecord | null>;
@@ -178,7 +188,7 @@ export interface DeclarationSets {
     group: string,
     nowMs: EpochMs,
   ): Promise<Outcome<{ readonly waiting: number }, UnknownSet | UnknownGroup>>;
-  ofDevice(udid: Udid): Promise<Outcome<readonly DeviceDeclaration[], UnknownDevice>>;
+  ofDevice(udid: Udid): Promise<Outcome<DeviceManifest, UnknownDevice>>;
   /** Devices that changes are still to be brought to, and since when the oldest of them waits. */
   waiting(): Promise<{ readonly devices: number; readonly sinceMs: EpochMs | null }>;
 }

@@ -8,6 +8,7 @@ import type {
   Changed,
   DeclarationSets,
   DeviceDeclaration,
+  DeviceManifest,
   PutSet,
   SetAssignGroupRefusal,
   SetAssignRefusal,
@@ -154,12 +155,14 @@ export class Sets implements DeclarationSets {
     return ok({ waiting: await due.settle(change) });
   }
 
-  async ofDevice(udid: Udid): Promise<Outcome<readonly DeviceDeclaration[], UnknownDevice>> {
+  async ofDevice(udid: Udid): Promise<Outcome<DeviceManifest, UnknownDevice>> {
     const device = await this.#device(udid);
     if (!device.ok) return device;
     const compiled = await this.#options.manifests.compile(udid, device.value);
     const held = new Map(device.value.declarations.map((one) => [one.identifier, one]));
-    return ok(compiled.map((one) => describe(one, held.get(one.identifier))));
+    const { declarationsToken, manifestChangedAtMs: changedAtMs, declarePending: pending } = device.value;
+    const items = compiled.map((one) => describe(one, held.get(one.identifier)));
+    return ok({ items, declarationsToken, changedAtMs, pending });
   }
 
   waiting() {

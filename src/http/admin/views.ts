@@ -6,6 +6,7 @@ import type {
   DeclarationRecord,
   DeclarationSummary,
   DeviceDeclaration,
+  DeviceManifest,
   GroupRecord,
   SetRecord,
 } from '../../domain/admin/declaration-services.ts';
@@ -148,7 +149,12 @@ export function watchEnrollmentGroupView({ group, anchors, assignedAtMs }: Watch
   return { group, assignedAt: timestamp(assignedAtMs), anchors };
 }
 
-export function deviceDeclarationView(declaration: DeviceDeclaration) {
+export function deviceManifestView({ items, declarationsToken, changedAtMs, pending }: DeviceManifest) {
+  const changedAt = timestampOrNull(changedAtMs);
+  return { items: items.map(deviceDeclarationView), declarationsToken, changedAt, pending };
+}
+
+function deviceDeclarationView(declaration: DeviceDeclaration) {
   const { identifier, kind, serverToken, origin, fetched, active, valid, reasons } = declaration;
   const withheld = declaration.withheld === null ? {} : { withheld: declaration.withheld };
   return { identifier, kind, serverToken, origin, fetched, active, valid, reasons, ...withheld };

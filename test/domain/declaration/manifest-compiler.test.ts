@@ -75,6 +75,7 @@ class Fleet {
         this.atOnce -= 1;
         this.held.set(name, entries);
         this.told.push(name);
+        return true;
       },
     };
   }
