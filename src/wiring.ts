@@ -14,6 +14,8 @@ import { WatchEnrollments } from './domain/declaration/service.ts';
 import { Sets } from './domain/declaration/sets.ts';
 import { DeviceStatusReader } from './domain/declaration/status.ts';
 import { DeclarationSync } from './domain/declaration/sync.ts';
+import type { UploadSeal } from './domain/declaration/upload-ports.ts';
+import { Uploads } from './domain/declaration/uploads.ts';
 import { CheckInService } from './domain/enrollment/check-in.ts';
 import { FreshDirectory } from './domain/enrollment/directory.ts';
 import type { DeviceMessage, DeviceOutboxPort } from './domain/enrollment/outbox.ts';
@@ -39,7 +41,7 @@ import { ForeignIssuers } from './pki/jwks.ts';
 import { PairingTokenKeys } from './pki/jws.ts';
 import { type Authority, importAuthority } from './pki/keys.ts';
 import { randomBytes, randomUuid } from './pki/random.ts';
-import { importSealKey, openSecret, sealSecret } from './pki/seal.ts';
+import { importSealKey, openSecret, type SealKey, sealSecret } from './pki/seal.ts';
 import {
   buildEnrollmentProfile,
   ENROLLMENT_PROFILE_IDENTIFIER,
@@ -58,6 +60,7 @@ import { recordDeviceMessages } from './storage/d1/device-outbox.ts';
 import { D1Devices } from './storage/d1/devices.ts';
 import { D1ExpectedDevices } from './storage/d1/expected-devices.ts';
 import { D1PairingReader } from './storage/d1/pairings.ts';
+import { D1Uploads } from './storage/d1/uploads.ts';
 import { fetchJwks } from './storage/jwks-fetch.ts';
 import { KvRendered } from './storage/kv/rendered.ts';
 
@@ -104,6 +107,22 @@ async function build(env: Env): Promise<Services> {
     isKnown,
   });
   const library = new D1DeclarationLibrary(db);
+  const isEnrollmentProfile = (identifier: string) => identifier === ENROLLMENT_PROFILE_IDENTIFIER;
+  const declarations = new Declarations({
+    store: library,
+    rendered,
+    manifests,
+    sha256Hex,
+    newUuid: randomUuid,
+  });
+  const uploads = new Uploads({
+    publicUrl,
+    store: new D1Uploads(db),
+    library: declarations,
+    seal: uploadSeal(sealKey),
+    newUuid: randomUuid,
+    isEnrollmentProfile,
+  });
 
   const cells = issuanceCells(env.ISSUANCE);
   const mint = new IssuanceMint(cells, randomBytes);
@@ -156,18 +175,20 @@ async function build(env: Env): Promise<Services> {
     pairings: new D1PairingReader(db, pairingStore),
     expectedDevices,
     enrollmentLinks: links,
-    declarations: new Declarations({ store: library, rendered, manifests, sha256Hex, newUuid: randomUuid }),
+    declarations,
+    assets: uploads.assets,
+    profiles: uploads.profiles,
     sets: new Sets({ store: new D1DeclarationSets(db), library, manifests, devices, isKnown }),
     newUuid: randomUuid,
     publicUrl,
-    isEnrollmentProfile: (identifier) => identifier === ENROLLMENT_PROFILE_IDENTIFIER,
+    isEnrollmentProfile,
   };
 
   return {
     health: { environment: config.environment, anchors: config.anchorsArePublished ? 'apple' : 'simulated' },
     jwks: keys.publicJwks(),
     mdm: {
-      verifier: new DeviceVerifier(ownChain),
+      verifier: new DeviceVerifier(ownChain, records),
       commands,
       checkIn: new CheckInService({
         devices,
@@ -207,8 +228,21 @@ async function build(env: Env): Promise<Services> {
         random: randomBytes,
       }),
     },
-    assets: { devices, store },
+    assets: { devices, store, uploads },
     admin,
+  };
+}
+
+function uploadSeal(key: SealKey): UploadSeal {
+  const context = (identifier: string) => `upload/${identifier}`;
+  return {
+    seal: (identifier, data) => sealSecret(key, data, context(identifier)),
+    async open(identifier, sealed) {
+      const opened = await openSecret(key, sealed, context(identifier));
+      if (!opened.ok)
+        throw new Fault('seal-broken', `the upload ${identifier} does not open with STORAGE_KEY`);
+      return opened.value;
+    },
   };
 }
 

@@ -15,6 +15,7 @@ import type { StatusItem } from '../declaration/status-merge.ts';
 import type { LinkGrant } from '../identity/one-time-link.ts';
 import type { CommandUuid, Platform, SerialNumber, Udid } from '../ids.ts';
 import type { DeclarationLibrary, DeclarationSets } from './declaration-services.ts';
+import type { AssetLibrary, ProfileLibrary } from './upload-services.ts';
 
 /** Who is asking. `id` names the key in records; it is not the key. */
 export interface Admin {
@@ -291,6 +292,8 @@ export interface AdminServices {
   readonly expectedDevices: ExpectedDevices;
   readonly enrollmentLinks: EnrollmentLinks;
   readonly declarations: DeclarationLibrary;
+  readonly assets: AssetLibrary;
+  readonly profiles: ProfileLibrary;
   readonly sets: DeclarationSets;
   /** A fresh upper-case UUID, for commands that come without one. */
   readonly newUuid: () => string;

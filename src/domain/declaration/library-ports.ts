@@ -12,9 +12,12 @@ import type {
 import type { MalformedCursor, Page, PageQuery } from '../admin/services.ts';
 import type { Udid } from '../ids.ts';
 import type { DeclarationKind, ManifestEntry } from './manifest.ts';
+import type { SealedUpload } from './upload-ports.ts';
 
 export interface StoredDeclaration extends DeclarationRecord {
   readonly salt: string | null;
+  /** An upload made it, and is stored beside it. */
+  readonly uploaded: boolean;
 }
 
 /** Durable on return. Writes compare and set: false means that nothing was written. */
@@ -24,19 +27,26 @@ export interface LibraryStore {
     page: PageQuery,
   ): Promise<Outcome<Page<DeclarationSummary>, MalformedCursor>>;
   find(identifier: string): Promise<StoredDeclaration | null>;
-  /** False when the identifier is taken. */
-  insert(declaration: StoredDeclaration, targets: readonly string[]): Promise<boolean>;
+  /** False when the identifier is taken. What an upload brings is stored with it, or neither. */
+  insert(
+    declaration: StoredDeclaration,
+    targets: readonly string[],
+    upload?: SealedUpload | null,
+  ): Promise<boolean>;
   /** False when the stored token is not `serverToken`. Null targets leave what it refers to as it is. */
   replace(
     declaration: StoredDeclaration,
     targets: readonly string[] | null,
     serverToken: string,
+    upload?: SealedUpload | null,
   ): Promise<boolean>;
   /** False when the token is another, or something refers to it. */
   remove(identifier: string, serverToken: string): Promise<boolean>;
   holders(identifier: string): Promise<Holders>;
   /** Of those that exist. */
   kindsOf(identifiers: readonly string[]): Promise<ReadonlyMap<string, DeclarationKind>>;
+  /** Of those that exist. */
+  typesOf(identifiers: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** At most `limit` of the devices whose sets hold the declaration. */
   devicesWith(identifier: string, limit: number): Promise<readonly Udid[]>;
 }

@@ -20,7 +20,11 @@ import type {
   UnknownDevice,
   UnknownKey,
 } from '../../domain/admin/services.ts';
+import type { UnknownUpload } from '../../domain/admin/upload-services.ts';
+import type { AssetRefusal } from '../../domain/declaration/asset-content.ts';
+import type { ProfileRefusal } from '../../domain/declaration/profile-content.ts';
 import type { MalformedIdentifier } from '../../domain/ids.ts';
+import type { InvalidContent } from '../../protocol/catalog/validate.ts';
 import type { BodyRefusal } from '../body.ts';
 import type { AdminContext } from './env.ts';
 import { type FieldError, type Problem, problemResponse } from './problem.ts';
@@ -31,6 +35,7 @@ export type RequestRefusal =
   | { readonly kind: 'key-missing' }
   | BodyRefusal
   | { readonly kind: 'not-json' }
+  | { readonly kind: 'not-a-profile' }
   | { readonly kind: 'malformed-json'; readonly position: number | null }
   | { readonly kind: 'json-too-deep'; readonly depthMax: number }
   | { readonly kind: 'invalid'; readonly errors: readonly FieldError[] }
@@ -61,7 +66,10 @@ export type DeclarationRefusal =
     >
   | { readonly kind: 'precondition-required' };
 
-export type AdminRefusal = RequestRefusal | StateRefusal | DeclarationRefusal;
+/** What is wrong with an upload. */
+export type UploadRefusal = Exclude<AssetRefusal | ProfileRefusal, InvalidContent> | UnknownUpload;
+
+export type AdminRefusal = RequestRefusal | StateRefusal | DeclarationRefusal | UploadRefusal;
 
 /** Answers with the refusal's problem document, and logs its kind. */
 export function refused(c: AdminContext, refusal: AdminRefusal): Response {
@@ -84,6 +92,13 @@ export function toProblem(refusal: AdminRefusal): Problem {
       return bad(kind, 400, 'The body could not be read');
     case 'not-json':
       return bad(kind, 415, 'Not JSON', 'Send Content-Type: application/json, in UTF-8.');
+    case 'not-a-profile':
+      return bad(
+        kind,
+        415,
+        'Not a profile',
+        'Send Content-Type: application/x-apple-aspen-config or application/xml.',
+      );
     case 'malformed-json':
       return { ...bad(kind, 400, 'Malformed JSON'), members: position(refusal.position) };
     case 'json-too-deep':
@@ -110,7 +125,7 @@ export function toProblem(refusal: AdminRefusal): Problem {
   }
 }
 
-function stateProblem(refusal: StateRefusal | DeclarationRefusal): Problem {
+function stateProblem(refusal: StateRefusal | DeclarationRefusal | UploadRefusal): Problem {
   const { kind } = refusal;
   switch (kind) {
     case 'unknown-device':
@@ -152,7 +167,7 @@ function stateProblem(refusal: StateRefusal | DeclarationRefusal): Problem {
   }
 }
 
-function declarationProblem(refusal: DeclarationRefusal): Problem {
+function declarationProblem(refusal: DeclarationRefusal | UploadRefusal): Problem {
   const { kind } = refusal;
   switch (kind) {
     case 'precondition-required':
@@ -201,6 +216,43 @@ function declarationProblem(refusal: DeclarationRefusal): Problem {
       return bad(kind, 409, 'Too many sets', `A device has at most ${refusal.setsMax}.`);
     case 'too-many-devices':
       return bad(kind, 409, 'Too many devices', `One change is for at most ${refusal.devicesMax} devices.`);
+    case 'type-fixed':
+      return bad(kind, 409, 'Another type', `It is a ${refusal.current}: delete it first.`);
+    case 'asset-type-mismatch':
+      return {
+        ...bad(kind, 422, 'It refers to an asset of a type that does not fit'),
+        members: { references: refusal.references },
+      };
+    case 'made-by-upload':
+      return bad(kind, 409, 'Made by an upload', `Replace it by PUT /api/v1/${refusal.resource}.`);
+    default:
+      return uploadProblem(refusal);
+  }
+}
+
+function uploadProblem(refusal: UploadRefusal): Problem {
+  const { kind } = refusal;
+  switch (kind) {
+    case 'unknown-upload':
+      return bad(
+        kind,
+        404,
+        'Unknown upload',
+        `No ${refusal.identifier} was uploaded to ${refusal.resource}.`,
+      );
+    case 'upload-too-large':
+      return bad(kind, 413, 'Upload too large', `Devices download at most ${refusal.bytesMax} bytes.`);
+    case 'unreadable-upload':
+      return invalid(kind, 'The upload is not readable', refusal.path, refusal.reason);
+    case 'malformed-profile':
+      return bad(kind, 422, 'Malformed profile', refusal.reason);
+    case 'enrollment-profile':
+      return bad(
+        kind,
+        422,
+        'It would manage the device',
+        'A profile for enrollment is given out by enrolling.',
+      );
     default:
       kind satisfies never;
       throw new TypeError('unreachable');

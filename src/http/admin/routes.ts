@@ -5,6 +5,7 @@
 import { Hono } from 'hono';
 import type { AdminServices } from '../../domain/admin/services.ts';
 import { EscapementError, Unavailable } from '../../std/outcome.ts';
+import { assets } from './assets.ts';
 import { authenticate } from './authenticate.ts';
 import { catalog } from './catalog.ts';
 import { commands } from './commands.ts';
@@ -14,6 +15,7 @@ import { enrollmentLinks } from './enrollment-links.ts';
 import type { AdminEnv } from './env.ts';
 import { expectedDevices } from './expected-devices.ts';
 import { pairings } from './pairings.ts';
+import { profiles } from './profiles.ts';
 import { refused } from './refusals.ts';
 import { sets } from './sets.ts';
 import { unmatched } from './unmatched.ts';
@@ -36,6 +38,8 @@ export function adminApp(services: AdminServices): Hono<AdminEnv> {
   app.route('/pairings', pairings(services));
   app.route('/expected-devices', expectedDevices(services));
   app.route('/declarations', declarations(services));
+  app.route('/assets', assets(services));
+  app.route('/profiles', profiles(services));
   app.route('/sets', sets(services));
   app.route('/catalog', catalog());
   app.all('*', unmatched(app.routes));

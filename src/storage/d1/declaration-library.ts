@@ -11,10 +11,12 @@ import type { MalformedCursor, Page, PageQuery } from '../../domain/admin/servic
 import { parseDeclarationIdentifier } from '../../domain/declaration/draft.ts';
 import type { LibraryStore, StoredDeclaration } from '../../domain/declaration/library-ports.ts';
 import type { DeclarationKind } from '../../domain/declaration/manifest.ts';
+import type { SealedUpload } from '../../domain/declaration/upload-ports.ts';
 import type { Udid } from '../../domain/ids.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Bound, Database, Statement } from './database.ts';
+import { storeUpload } from './uploads.ts';
 
 interface SummaryRow {
   identifier: string;
@@ -58,21 +60,29 @@ export class D1DeclarationLibrary implements LibraryStore {
   }
 
   async find(identifier: string): Promise<StoredDeclaration | null> {
-    const row = await this.#db.first<SummaryRow & { payload: string; salt: string | null }>(
-      `SELECT ${SUMMARY}, payload, salt FROM declarations WHERE identifier = ?`,
+    const row = await this.#db.first<SummaryRow & { payload: string; salt: string | null; uploaded: number }>(
+      `SELECT ${SUMMARY}, payload, salt, EXISTS (SELECT 1 FROM uploads u WHERE u.identifier = d.identifier) AS uploaded
+       FROM declarations d WHERE identifier = ?`,
       identifier,
     );
-    return row === null ? null : { ...summary(row), payload: JSON.parse(row.payload), salt: row.salt };
+    if (row === null) return null;
+    const { salt, uploaded } = row;
+    return { ...summary(row), payload: JSON.parse(row.payload), salt, uploaded: uploaded === 1 };
   }
 
-  async insert(declaration: StoredDeclaration, targets: readonly string[]): Promise<boolean> {
+  async insert(
+    declaration: StoredDeclaration,
+    targets: readonly string[],
+    upload: SealedUpload | null = null,
+  ): Promise<boolean> {
     const { identifier, kind, type, payload, serverToken, salt, updatedAtMs } = declaration;
     const insert = {
       sql: `INSERT INTO declarations (identifier, kind, type, payload, server_token, salt, updated_at_ms)
             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (identifier) DO NOTHING`,
       bound: [identifier, kind, type, JSON.stringify(payload), serverToken, salt, updatedAtMs],
     };
-    const [changed] = await this.#db.batch([insert, ...refer(declaration, targets)]);
+    const stored = upload === null ? [] : [storeUpload(declaration, upload)];
+    const [changed] = await this.#db.batch([insert, ...refer(declaration, targets), ...stored]);
     return changed === 1;
   }
 
@@ -80,6 +90,7 @@ export class D1DeclarationLibrary implements LibraryStore {
     declaration: StoredDeclaration,
     targets: readonly string[] | null,
     serverToken: string,
+    upload: SealedUpload | null = null,
   ): Promise<boolean> {
     const { identifier, type, payload, salt, updatedAtMs } = declaration;
     const update = {
@@ -96,7 +107,8 @@ export class D1DeclarationLibrary implements LibraryStore {
       ],
     };
     const references = targets === null ? [] : refer(declaration, targets);
-    const [changed] = await this.#db.batch([update, ...references]);
+    const stored = upload === null ? [] : [storeUpload(declaration, upload)];
+    const [changed] = await this.#db.batch([update, ...references, ...stored]);
     return changed === 1;
   }
 
@@ -133,6 +145,15 @@ export class D1DeclarationLibrary implements LibraryStore {
       JSON.stringify(identifiers),
     );
     return new Map(rows.map((row) => [row.identifier, row.kind]));
+  }
+
+  async typesOf(identifiers: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    if (identifiers.length === 0) return new Map();
+    const rows = await this.#db.all<{ identifier: string; type: string }>(
+      `SELECT identifier, type FROM declarations WHERE identifier IN (SELECT value FROM json_each(?))`,
+      JSON.stringify(identifiers),
+    );
+    return new Map(rows.map((row) => [row.identifier, row.type]));
   }
 
   async devicesWith(identifier: string, limit: number): Promise<readonly Udid[]> {

@@ -14,7 +14,7 @@ let verifier: DeviceVerifier;
 let certificate: Certificate;
 beforeAll(async () => {
   f = await testIdentity();
-  verifier = new DeviceVerifier(f.chain);
+  verifier = new DeviceVerifier(f.chain, f.register);
   certificate = await f.certificates.issue({
     spki: keys.device.spki,
     keyKind: 'RSA',
