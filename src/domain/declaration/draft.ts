@@ -11,8 +11,9 @@ import type { JsonObject, JsonValue } from '../../protocol/plist/json.ts';
 import { utf8 } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { MalformedIdentifier } from '../ids.ts';
+import { allReferencesOf } from './asset-types.ts';
 import { type DeclarationKind, RESERVED_PREFIX } from './manifest.ts';
-import { type Reference, referencesOf } from './references.ts';
+import type { Reference } from './references.ts';
 
 /** In canonical JSON. A device gets it in one answer, and D1 keeps it in one row of at most 2 MB. */
 export const PAYLOAD_BYTES_MAX = 256 * 1024;
@@ -80,7 +81,8 @@ export async function parseDraft(
     const parsed = parsePredicate(predicate);
     if (!parsed.ok) return parsed;
   }
-  return ok({ identifier: identifier.value, kind, type, payload, references: referencesOf(kind, payload) });
+  const references = await allReferencesOf({ kind, type, payload });
+  return ok({ identifier: identifier.value, kind, type, payload, references });
 }
 
 function unreadable(path: string, expected: string) {

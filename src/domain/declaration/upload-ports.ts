@@ -36,6 +36,6 @@ export interface UploadStore {
 /** Sealed data opens under its own identifier only. */
 export interface UploadSeal {
   seal(identifier: string, data: Bytes): Promise<Bytes>;
-  /** Throws `Fault`: another key, or damage. */
-  open(identifier: string, sealed: Bytes): Promise<Bytes>;
+  /** Null when it does not open: sealed with another key or for another identifier, or damaged. */
+  open(identifier: string, sealed: Bytes): Promise<Bytes | null>;
 }

@@ -8,7 +8,7 @@
  */
 import type { JsonObject } from '../../protocol/plist/json.ts';
 import { type Bytes, equalBytes } from '../../std/bytes.ts';
-import { type Outcome, ok, refuse, Unavailable } from '../../std/outcome.ts';
+import { Fault, type Outcome, ok, refuse, Unavailable } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Precondition, PutRefusal, RemoveRefusal } from '../admin/declaration-services.ts';
 import type { PageQuery } from '../admin/services.ts';
@@ -77,7 +77,7 @@ export class Uploads {
       remove: (identifier, precondition) => this.#remove('profiles', identifier, precondition),
       content: async (identifier) => {
         const stored = await store.load(identifier);
-        return stored?.resource === 'profiles' ? this.#options.seal.open(identifier, stored.sealed) : null;
+        return stored?.resource === 'profiles' ? this.#open(identifier, stored.sealed) : null;
       },
     };
   }
@@ -91,7 +91,7 @@ export class Uploads {
     if (stored === null || stored.resource !== resource) return null;
     if (stored.serverToken !== entry.serverToken)
       throw new Unavailable('upload-changed', `a manifest names ${entry.identifier} as it was before`);
-    const data = await this.#options.seal.open(entry.identifier, stored.sealed);
+    const data = await this.#open(entry.identifier, stored.sealed);
     return { identifier: entry.identifier, contentType: stored.contentType, data };
   }
 
@@ -149,7 +149,9 @@ export class Uploads {
     const { resource, type, payload, contentType, data, details } = upload;
     const { store, seal, library, newUuid } = this.#options;
     const stored = await store.load(name);
-    const same = stored !== null && equalBytes(await seal.open(name, stored.sealed), data);
+    // What does not open is no reason to refuse what takes its place.
+    const before = stored === null ? null : await seal.open(name, stored.sealed);
+    const same = before !== null && equalBytes(before, data);
     const sealed = await seal.seal(name, data);
     const put = await library.putUpload(
       name,
@@ -183,6 +185,13 @@ export class Uploads {
     if ((await store.find(resource, identifier)) === null)
       return refuse({ kind: 'unknown-upload', resource, identifier });
     return library.remove(identifier, precondition);
+  }
+
+  async #open(identifier: string, sealed: Bytes): Promise<Bytes> {
+    const data = await this.#options.seal.open(identifier, sealed);
+    if (data === null)
+      throw new Fault('seal-broken', `the upload ${identifier} does not open with STORAGE_KEY`);
+    return data;
   }
 
   #url(resource: UploadResource, identifier: string): string {
