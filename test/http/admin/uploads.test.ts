@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { signAttached } from '../../../src/pki/cms-sign.ts';
 import { importAuthority } from '../../../src/pki/keys.ts';
 import { type Bytes, toBase64, utf8 } from '../../../src/std/bytes.ts';
+import { breakD1 } from '../../support/device.ts';
 import {
   asset,
   CREATE,
@@ -184,6 +185,25 @@ describe('an asset', () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 412, 412, 412]);
     const winner = answers.find(({ status }) => status === 200)?.body;
     expect((await call('GET', asset(id))).body).toEqual(winner);
+  });
+
+  it('is stored with its declaration or not at all, and the same call again mends it', async () => {
+    const id = fresh('outage');
+    const outage = breakD1('batch');
+    const failed = await call('PUT', asset(id), UPLOADS['data'], CREATE);
+    outage.mockRestore();
+    expect([failed.status, failed.kind]).toEqual([503, 'unavailable']);
+    for (const path of [asset(id), declaration(id)]) expect((await call('GET', path)).status).toBe(404);
+    // A batch whose last statement fails leaves nothing of the first.
+    const upload = await env.DB.prepare('SELECT count(*) AS n FROM uploads').first();
+    await env.DB.prepare(
+      "CREATE TRIGGER no_uploads BEFORE INSERT ON uploads BEGIN SELECT RAISE(ABORT, 'no'); END",
+    ).run();
+    expect((await call('PUT', asset(id), UPLOADS['data'], CREATE)).kind).toBe('unavailable');
+    await env.DB.prepare('DROP TRIGGER no_uploads').run();
+    expect((await call('GET', declaration(id))).status).toBe(404);
+    expect(await env.DB.prepare('SELECT count(*) AS n FROM uploads').first()).toEqual(upload);
+    await create(id, UPLOADS['data']);
   });
 
   it('is not changed as a declaration, and goes as one', async () => {
