@@ -4,8 +4,6 @@
  * declaration; a report is only forgotten once the server answered 200.
  */
 import { Buffer } from 'node:buffer';
-import { createHash } from 'node:crypto';
-import { readCertificate } from './certificate.ts';
 import {
   assetReferences,
   type Declaration,
@@ -18,6 +16,7 @@ import {
   type Reason,
   reason,
 } from './declarations.ts';
+import { judgeAsset, judgeProfile } from './downloads.ts';
 import { isDeviceUrl } from './profile.ts';
 import { type Reply, SimulatorError } from './world.ts';
 
@@ -57,6 +56,7 @@ export class DeclarativeClient {
   readonly #host: DdmHost;
   readonly #declarations = new Map<string, Declaration>();
   readonly #assets = new Map<string, { serverToken: string; data: Buffer }>();
+  readonly #profiles = new Map<string, { serverToken: string; data: Buffer }>();
   #token: string | null = null;
   #judgments: readonly Judgment[] = [];
   #reported: Record<string, string> = {};
@@ -75,6 +75,11 @@ export class DeclarativeClient {
 
   assetData(identifier: string): Buffer | null {
     return this.#assets.get(identifier)?.data ?? null;
+  }
+
+  /** Of a legacy configuration. */
+  profileData(identifier: string): Buffer | null {
+    return this.#profiles.get(identifier)?.data ?? null;
   }
 
   async sync(options: SyncOptions = {}): Promise<SyncLog> {
@@ -167,10 +172,21 @@ export class DeclarativeClient {
       const failure = wanted.has(asset.identifier) ? await this.#download(asset) : null;
       if (failure !== null) assetFailures.set(asset.identifier, failure);
     }
+    const profileFailures = new Map<string, string>();
+    for (const identifier of this.#profiles.keys())
+      if (!this.#declarations.has(identifier)) this.#profiles.delete(identifier);
+    for (const one of declarations.filter(({ type }) => type === LEGACY)) {
+      const failure = await this.#downloadProfile(one);
+      if (failure !== null) profileFailures.set(one.identifier, failure);
+    }
     this.#judgments = judge(declarations, {
       supportedTypes: this.#host.supportedTypes,
       assetFailures,
-      checkConfiguration: (one) => this.#checkConfiguration(one),
+      checkConfiguration: (one) => {
+        const failure = profileFailures.get(one.identifier);
+        if (failure !== undefined) return reason('Error.ConfigurationCannotBeApplied', failure);
+        return this.#checkConfiguration(one);
+      },
     });
   }
 
@@ -190,31 +206,27 @@ export class DeclarativeClient {
     if (this.#assets.get(asset.identifier)?.serverToken === asset.serverToken) return null;
     const reference = asset.payload['Reference'];
     if (!isJsonDict(reference)) return null;
-    const { DataURL: url, ContentType: contentType, Size: size, 'Hash-SHA-256': hash } = reference;
+    const url = reference['DataURL'];
     if (typeof url !== 'string' || !isDeviceUrl(url)) throw this.#error('an https DataURL', String(url));
     const authentication = asset.payload['Authentication'];
     const asDevice = isJsonDict(authentication) && authentication['Type'] === 'MDM';
     const reply = await this.#host.download(url, asDevice);
-    const wrong =
-      reply.status !== 200
-        ? `status ${reply.status}`
-        : contentType !== undefined && reply.contentType !== contentType
-          ? `content type ${reply.contentType}, declared ${String(contentType)}`
-          : typeof size === 'number' && size !== reply.body.length
-            ? `${reply.body.length} bytes, declared ${size}`
-            : null;
-    if (wrong !== null) return reason('Error.AssetCannotBeDownloaded', wrong);
-    if (typeof hash === 'string' && size !== 0 && !isDigest(hash, reply.body)) {
-      return reason('Error.AssetCannotBeVerified', 'Hash-SHA-256 differs');
-    }
-    if (
-      asset.type === 'com.apple.asset.credential.certificate' &&
-      !isCertificate(reply.body, reply.contentType)
-    ) {
-      return reason('Error.AssetCannotBeDeserialized', 'not a certificate');
-    }
+    const failure = judgeAsset(asset, reference, reply);
+    if (failure !== null) return failure;
     this.#assets.set(asset.identifier, { serverToken: asset.serverToken, data: reply.body });
     return null;
+  }
+
+  /** The profile of a legacy configuration, once for each server token. Text: why there is none. */
+  async #downloadProfile(one: Declaration): Promise<string | null> {
+    const url = one.payload['ProfileURL'];
+    if (this.#profiles.get(one.identifier)?.serverToken === one.serverToken) return null;
+    if (typeof url !== 'string' || !isDeviceUrl(url)) return 'ProfileURL is not an https URL';
+    const reply = await this.#host.download(url, true);
+    const wrong = judgeProfile(reply);
+    if (wrong === null)
+      this.#profiles.set(one.identifier, { serverToken: one.serverToken, data: reply.body });
+    return wrong;
   }
 
   /** Only what changed since the last report that was answered 200, or everything. */
@@ -299,11 +311,12 @@ export class DeclarativeClient {
 }
 
 export const WATCH_ENROLLMENT = 'com.apple.configuration.watch.enrollment';
+const LEGACY = 'com.apple.configuration.legacy';
 const STATUS_SUBSCRIPTIONS = 'com.apple.configuration.management.status-subscriptions';
 
 /** Facts 15: the configurations that both watchOS and iOS take. */
 export const COMMON_CONFIGURATIONS: readonly string[] = [
-  'com.apple.configuration.legacy',
+  LEGACY,
   STATUS_SUBSCRIPTIONS,
   'com.apple.configuration.management.test',
   'com.apple.configuration.passcode.settings',
@@ -312,7 +325,7 @@ export const COMMON_CONFIGURATIONS: readonly string[] = [
 ];
 
 const REQUIRED_KEYS: Record<string, readonly string[]> = {
-  'com.apple.configuration.legacy': ['ProfileURL'],
+  [LEGACY]: ['ProfileURL'],
   [STATUS_SUBSCRIPTIONS]: ['StatusItems'],
   'com.apple.configuration.management.test': ['Echo'],
   'com.apple.configuration.security.certificate': ['CredentialAssetReference'],
@@ -327,7 +340,15 @@ function clientCapabilities(types: ReadonlySet<string>, statusItems: readonly st
     'supported-payloads': {
       declarations: {
         activations: ['com.apple.activation.simple'],
-        assets: ['com.apple.asset.credential.certificate', 'com.apple.asset.data'],
+        assets: [
+          'com.apple.asset.credential.acme',
+          'com.apple.asset.credential.certificate',
+          'com.apple.asset.credential.identity',
+          'com.apple.asset.credential.scep',
+          'com.apple.asset.credential.userpassword',
+          'com.apple.asset.data',
+          'com.apple.asset.useridentity',
+        ],
         configurations: [...types],
         management: ['com.apple.management.organization-info', 'com.apple.management.server-capabilities'],
       },
@@ -347,21 +368,4 @@ function nest(into: JsonDict, path: readonly string[], value: Json): void {
   const next = isJsonDict(inner) ? inner : {};
   into[head] = next;
   nest(next, rest, value);
-}
-
-/** The encoding is undocumented (facts 4.3): hex in either case or base64. */
-function isDigest(text: string, data: Buffer): boolean {
-  const digest = createHash('sha256').update(data).digest();
-  return text.toLowerCase() === digest.toString('hex') || text === digest.toString('base64');
-}
-
-function isCertificate(data: Buffer, contentType: string): boolean {
-  try {
-    const pem = contentType === 'application/pem';
-    readCertificate(pem ? Buffer.from(data.toString().replace(/-----[^-]+-----/g, ''), 'base64') : data);
-    return true;
-  } catch {
-    // Whatever is wrong with the bytes, the answer is that they are no certificate.
-    return false;
-  }
 }
