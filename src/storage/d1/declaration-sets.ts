@@ -7,9 +7,8 @@ import { parseSetName } from '../../domain/declaration/sets.ts';
 import type { Udid } from '../../domain/ids.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
-import type { Database } from './database.ts';
-import { markDue, setMembers } from './due.ts';
-import { markGroup } from './groups.ts';
+import type { Database, Statement } from './database.ts';
+import { GROUP_MEMBERS, markDue, setMembers } from './due.ts';
 
 interface SetRow {
   name: string;
@@ -117,14 +116,14 @@ export class D1DeclarationSets implements SetStore {
               ON CONFLICT (set_name, group_name) DO UPDATE SET percent = excluded.percent`,
         bound: [name, group, percent, change.atMs],
       },
-      markGroup(change, group),
+      markAssigned(name, group, change),
     ]);
     return assigned === 1;
   }
 
   async unassignGroup(name: string, group: string, change: Change): Promise<void> {
     await this.#db.batch([
-      markGroup(change, group),
+      markAssigned(name, group, change),
       { sql: 'DELETE FROM set_groups WHERE set_name = ? AND group_name = ?', bound: [name, group] },
     ]);
   }
@@ -144,6 +143,19 @@ export class D1DeclarationSets implements SetStore {
     );
     return rows.map((row) => row.set_name);
   }
+}
+
+/** Marks the group's members, if the set is assigned to it: a wrong name must not stir the fleet. */
+function markAssigned(set: string, group: string, change: Change): Statement {
+  const assigned = 'SELECT 1 FROM set_groups WHERE set_name = ? AND group_name = ?';
+  return markDue(
+    change,
+    `SELECT m.udid FROM (${assigned}) CROSS JOIN (${GROUP_MEMBERS}) m`,
+    set,
+    group,
+    group,
+    group,
+  );
 }
 
 function record(row: SetRow): SetRecord {
