@@ -62,7 +62,7 @@ export interface DeviceDescription
   extends Omit<Enrollment, 'pushToken' | 'unlockToken' | 'bootstrapToken' | 'pushMagic'> {
   readonly hasUnlockToken: boolean;
   readonly lastSeenMs: EpochMs;
-  /** JSON of `management.client-capabilities` as last reported. */
+  /** JSON of the `ClientCapabilities` that were last reported. */
   readonly capabilities: string | null;
   readonly declarations: readonly DescribedDeclaration[];
   /** Of the manifest that it is to hold; null when it never had one. */
@@ -80,7 +80,7 @@ export interface DeclarationReport {
     readonly statuses: readonly DeclarationStatus[];
     readonly removed: readonly string[];
   } | null;
-  /** JSON of `management.client-capabilities`, when the report told it. */
+  /** JSON of its `ClientCapabilities`, when the report told them. */
   readonly capabilities: string | null;
   readonly status: StatusChange;
   /** Names of the items that the fleet's index holds. */

@@ -60,8 +60,7 @@ const compile = (
 ) => compileManifest(name, assigned(what), { ...WATCH, ...device }, { catalogs, sha256Hex });
 const reasons = async (...args: Parameters<typeof compile>) =>
   (await compile(...args)).map((one) => [one.identifier, one.withheld?.rule ?? null]);
-const able = (...configurations: string[]) =>
-  JSON.stringify({ 'supported-payloads': { declarations: { configurations } } });
+const able = (...configurations: string[]) => JSON.stringify({ supportedDeclarations: { configurations } });
 /** A device whose shard is this. */
 function inShard(shard: number): Udid {
   for (let n = 0; ; n++) if (shardOf(udid(`DEVICE-${n}-0000`)) === shard) return udid(`DEVICE-${n}-0000`);

@@ -22,7 +22,7 @@ const names = (...args: Parameters<typeof asked>) => {
   const items = 'payload' in content ? (content.payload['StatusItems'] as { Name: string }[]) : [];
   return items.map((item) => item.Name);
 };
-const able = (...items: string[]) => JSON.stringify({ 'supported-payloads': { 'status-items': items } });
+const able = (...items: string[]) => JSON.stringify({ supportedStatusItems: items });
 
 describe('the status items of a device', () => {
   it.each([WATCH, PHONE])('by default are those that $platform has', (target) => {
