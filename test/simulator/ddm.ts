@@ -23,7 +23,7 @@ import { type Reply, SimulatorError } from './world.ts';
 /** What the client needs from the device it runs on. */
 export interface DdmHost {
   readonly name: string;
-  supportedTypes(): ReadonlySet<string>;
+  readonly supportedTypes: ReadonlySet<string>;
   /** Everything this device can report, by dotted item name. */
   statusItems(): Record<string, Json>;
   ddm(endpoint: string, data?: Buffer): Promise<Reply>;
@@ -180,7 +180,7 @@ export class DeclarativeClient {
       if (failure !== null) profileFailures.set(one.identifier, failure);
     }
     this.#judgments = judge(declarations, {
-      supportedTypes: this.#host.supportedTypes(),
+      supportedTypes: this.#host.supportedTypes,
       assetFailures,
       checkConfiguration: (one) => {
         const failure = profileFailures.get(one.identifier);
@@ -254,10 +254,7 @@ export class DeclarativeClient {
       .flatMap((item) => (isJsonDict(item) && typeof item['Name'] === 'string' ? [item['Name']] : []));
     const items: Record<string, Json> = {
       'management.declarations': this.#declarationStatus(),
-      'management.client-capabilities': clientCapabilities(
-        this.#host.supportedTypes(),
-        Object.keys(available),
-      ),
+      'management.client-capabilities': clientCapabilities(this.#host.supportedTypes, Object.keys(available)),
     };
     for (const name of subscribed) if (available[name] !== undefined) items[name] = available[name];
     return items;
@@ -353,11 +350,7 @@ function clientCapabilities(types: ReadonlySet<string>, statusItems: readonly st
           'com.apple.asset.useridentity',
         ],
         configurations: [...types],
-        management: [
-          'com.apple.management.organization-info',
-          'com.apple.management.properties',
-          'com.apple.management.server-capabilities',
-        ],
+        management: ['com.apple.management.organization-info', 'com.apple.management.server-capabilities'],
       },
       'status-items': ['management.client-capabilities', 'management.declarations', ...statusItems],
     },

@@ -48,6 +48,7 @@ export abstract class ManagedDevice {
   readonly name: string;
   readonly udid: string;
   readonly serial: string;
+  readonly model: Model;
   readonly supervised: boolean;
   readonly identity: DeviceIdentity;
   readonly dice: Random;
@@ -56,7 +57,6 @@ export abstract class ManagedDevice {
   /** Results that the server took with a 2xx: a command in here must never come again. */
   readonly answered = new Map<string, CommandStatus>();
   readonly #options: DeviceOptions;
-  #model: Model;
   readonly #key: DeviceKey;
   #certificate: X509 | null = null;
   #profile: EnrollmentProfile | null = null;
@@ -66,7 +66,7 @@ export abstract class ManagedDevice {
 
   constructor(world: World, model: Model, options: DeviceOptions) {
     this.world = world;
-    this.#model = model;
+    this.model = model;
     this.dice = world.random.fork();
     this.name = options.name ?? model.name;
     this.udid = options.udid ?? `0000${8100 + this.dice.int(300)}-${this.dice.hex(16)}`;
@@ -88,15 +88,6 @@ export abstract class ManagedDevice {
     this.answers = watchAnswers(this.facts);
     this.answers.set('InstallProfile', (command) => this.#installProfile(command));
     this.#declarative = this.#newDeclarative();
-  }
-
-  get model(): Model {
-    return this.#model;
-  }
-
-  /** Another system or other abilities, as after an update: its next report says so. */
-  become(changes: Partial<Model>): void {
-    this.#model = { ...this.#model, ...changes };
   }
 
   get profile(): EnrollmentProfile | null {
@@ -361,7 +352,7 @@ export abstract class ManagedDevice {
     const unsupported = this.supervised ? [] : ['com.apple.configuration.watch.enrollment'];
     return new DeclarativeClient({
       name: this.name,
-      supportedTypes: () => new Set(this.model.configurations.filter((type) => !unsupported.includes(type))),
+      supportedTypes: new Set(this.model.configurations.filter((type) => !unsupported.includes(type))),
       statusItems: () => statusItems(this.model, this.facts),
       ddm: (endpoint, data) =>
         this.checkIn(
