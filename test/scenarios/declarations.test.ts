@@ -69,9 +69,10 @@ const assignSet = (name: string, device: Device) =>
 const unassignSet = (name: string, device: Device) =>
   admin('DELETE', `sets/s${story}.${name}/devices/${device.udid}`);
 
-/** What the administrator's view of a device says. */
-async function items(device: Device): Promise<Json[]> {
-  return (await admin('GET', `devices/${device.udid}/declarations`))['items'] as Json[];
+/** What the administrator's view of a device says of what `setting` made; null is an administrator's own. */
+async function items(device: Device, setting: string | null = null): Promise<Json[]> {
+  const all = (await admin('GET', `devices/${device.udid}/declarations`))['items'] as Json[];
+  return all.filter((item) => (item['origin'] as Json)['setting'] === setting);
 }
 
 /** Whether the device was told, and synced. */
@@ -119,7 +120,7 @@ describe('declarations of an administrator', () => {
       expect.objectContaining({ identifier: act, fetched: true, active: true, valid: 'valid' }),
       expect.objectContaining({
         identifier: a,
-        origin: { sets: [`s${story}.all`], watchEnrollment: false },
+        origin: { sets: [`s${story}.all`], setting: null },
         fetched: true,
         active: true,
         valid: 'valid',
@@ -154,29 +155,16 @@ describe('declarations of an administrator', () => {
     expect(await told(phone)).toBe(true);
     expect(held(phone)).toEqual({ a: '2', act: 'activation' });
     expect(phone.watchEnrollmentUrl()).not.toBeNull();
-    const own = (await items(phone)).filter((item) =>
-      String(item['identifier']).startsWith('com.escapement.'),
-    );
-    expect(own.map((item) => item['origin'])).toEqual(Array(2).fill({ sets: [], watchEnrollment: true }));
+    const own = await items(phone, 'watch-enrollment');
+    expect(own.map((item) => item['kind'])).toEqual(['activation', 'configuration']);
     await admin('DELETE', `watch-enrollment/devices/${phone.udid}`);
     expect(await told(phone)).toBe(true);
     expect(held(phone)).toEqual({ a: '2', act: 'activation' });
     expect(phone.watchEnrollmentUrl()).toBeNull();
     await unassignSet('one', phone);
     expect(await told(phone)).toBe(true);
-    expect(phone.declarations).toEqual([]);
-  });
-
-  it('of an assignment from before it was recorded stay with the phone', async () => {
-    const phone = await assignedPhone();
-    await env.DB.prepare('UPDATE watch_enrollments SET declarations = NULL WHERE phone_udid = ?')
-      .bind(phone.udid)
-      .run();
-    await putSet('one', [await echo('a', '1')]);
-    await assignSet('one', phone);
-    expect(await told(phone)).toBe(true);
-    expect(held(phone)).toEqual({ a: '1 (inactive)' });
-    expect(phone.watchEnrollmentUrl()).not.toBeNull();
+    expect(await items(phone)).toEqual([]);
+    expect(held(phone)).toEqual({});
   });
 
   it('that one platform does not take reach the other', async () => {
