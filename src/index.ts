@@ -43,7 +43,9 @@ export default {
   },
 
   async scheduled(controller: ScheduledController, env: Env): Promise<void> {
-    const count = await fleetFor(env).commands.sweep(epochMs(controller.scheduledTime));
+    const { commands, events } = fleetFor(env);
+    const nowMs = epochMs(controller.scheduledTime);
+    const [count] = await Promise.all([commands.sweep(nowMs), events.sweep(nowMs)]);
     if (count > 0) consoleLog().event('sweep', { count });
   },
 };

@@ -56,6 +56,7 @@ import { D1DeclarationSets } from './storage/d1/declaration-sets.ts';
 import { D1Declarations } from './storage/d1/declarations.ts';
 import { recordDeviceMessages } from './storage/d1/device-outbox.ts';
 import { D1Devices } from './storage/d1/devices.ts';
+import { D1Events } from './storage/d1/events.ts';
 import { D1ExpectedDevices } from './storage/d1/expected-devices.ts';
 import { D1PairingReader } from './storage/d1/pairings.ts';
 import { fetchJwks } from './storage/jwks-fetch.ts';
@@ -78,14 +79,16 @@ export function fleetFor(env: Env) {
   const devices = new ObjectDevices(env.DEVICE);
   const index = new D1Devices(db);
   const isKnown = (udid: Udid) => index.isKnown(udid);
+  const events = new D1Events(db);
   const waker = new LogWaker(consoleLog());
   const commands = new CommandQueue({ store: new D1Commands(db), devices, waker, isKnown });
-  return { db, devices, index, isKnown, waker, commands, sync: new DeclarationSync(commands, randomUuid) };
+  const sync = new DeclarationSync(commands, randomUuid);
+  return { db, devices, index, isKnown, events, waker, commands, sync };
 }
 
 async function build(env: Env): Promise<Services> {
   const config = await readConfig(env);
-  const { db, devices, index, isKnown, commands } = fleetFor(env);
+  const { db, devices, index, isKnown, events, commands } = fleetFor(env);
   const authority = await importAuthority(config.caCertificatePem, config.caKeyPem.expose());
   const keys = await PairingTokenKeys.import(config.tokenKeys.expose());
   const sealKey = await importSealKey(config.storageKey.expose());
@@ -151,6 +154,8 @@ async function build(env: Env): Promise<Services> {
     authenticator: new BootstrapKey(config.adminKey),
     devices: directory,
     status: new DeviceStatusReader(devices, isKnown),
+    events,
+    pause: (ms) => scheduler.wait(ms),
     commands,
     watchEnrollment,
     pairings: new D1PairingReader(db, pairingStore),

@@ -89,6 +89,11 @@ export interface SetRecord {
   readonly updatedAtMs: EpochMs;
 }
 
+export interface SetDevice {
+  readonly udid: Udid;
+  readonly assignedAtMs: EpochMs;
+}
+
 export type UnknownSet = { readonly kind: 'unknown-set'; readonly name: string };
 
 export type SetPutRefusal =
@@ -143,5 +148,7 @@ export interface DeclarationSets {
     udid: Udid,
     nowMs: EpochMs,
   ): Promise<Outcome<{ readonly assigned: false }, UnknownSet | UnknownDevice>>;
+  /** By UDID. */
+  devices(name: string, page: PageQuery): Promise<Outcome<Page<SetDevice>, MalformedCursor | UnknownSet>>;
   ofDevice(udid: Udid): Promise<Outcome<readonly DeviceDeclaration[], UnknownDevice>>;
 }

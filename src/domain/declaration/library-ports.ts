@@ -7,6 +7,7 @@ import type {
   DeclarationRecord,
   DeclarationSummary,
   Holders,
+  SetDevice,
   SetRecord,
 } from '../admin/declaration-services.ts';
 import type { MalformedCursor, Page, PageQuery } from '../admin/services.ts';
@@ -48,6 +49,8 @@ export interface SetStore {
   /** False when there is none, or it is assigned. */
   remove(name: string): Promise<boolean>;
   devicesOf(name: string, limit: number): Promise<readonly Udid[]>;
+  /** By UDID; empty when there is no such set. */
+  listDevices(name: string, page: PageQuery): Promise<Outcome<Page<SetDevice>, MalformedCursor>>;
   /** False when there is no such set. */
   assign(name: string, udid: Udid, nowMs: EpochMs): Promise<boolean>;
   unassign(name: string, udid: Udid): Promise<void>;

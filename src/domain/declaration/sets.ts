@@ -8,12 +8,13 @@ import type {
   DeclarationSets,
   DeviceDeclaration,
   SetAssignRefusal,
+  SetDevice,
   SetPutRefusal,
   SetRecord,
   SetRemoveRefusal,
   UnknownSet,
 } from '../admin/declaration-services.ts';
-import type { PageQuery, UnknownDevice } from '../admin/services.ts';
+import type { MalformedCursor, Page, PageQuery, UnknownDevice } from '../admin/services.ts';
 import type { DescribedDeclaration, DeviceDescription, Devices } from '../enrollment/device.ts';
 import type { MalformedIdentifier, Udid } from '../ids.ts';
 import type { LibraryStore, SetStore } from './library-ports.ts';
@@ -115,6 +116,17 @@ export class Sets implements DeclarationSets {
     await store.unassign(name, udid);
     await manifests.hold([udid], nowMs);
     return ok({ assigned: false });
+  }
+
+  async devices(
+    name: string,
+    page: PageQuery,
+  ): Promise<Outcome<Page<SetDevice>, MalformedCursor | UnknownSet>> {
+    const { store } = this.#options;
+    const devices = await store.listDevices(name, page);
+    // Only an empty page leaves the question open.
+    const known = !devices.ok || devices.value.items.length > 0 || (await store.find(name)) !== null;
+    return known ? devices : refuse({ kind: 'unknown-set', name });
   }
 
   async ofDevice(udid: Udid): Promise<Outcome<readonly DeviceDeclaration[], UnknownDevice>> {

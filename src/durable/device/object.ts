@@ -10,7 +10,6 @@
  * the record that this device was here, without its secrets. Alarms drain the outbox.
  */
 import { DurableObject } from 'cloudflare:workers';
-import type { FleetStatus } from '../../domain/declaration/fleet-status.ts';
 import type { DeclarationKind, ManifestEntry } from '../../domain/declaration/manifest.ts';
 import { type KeptReport, withReportedFacts } from '../../domain/declaration/status.ts';
 import type { StatusItem, StatusMergeRefusal } from '../../domain/declaration/status-merge.ts';
@@ -33,8 +32,9 @@ import type {
   HeldManifest,
   Offer,
 } from '../../domain/enrollment/device.ts';
-import { type DeviceOutboxPort, projectionOf } from '../../domain/enrollment/outbox.ts';
+import type { DeviceOutboxPort } from '../../domain/enrollment/outbox.ts';
 import type { DeviceRefusal, Enrollment, ExpectedIdentity } from '../../domain/enrollment/state.ts';
+import { enrollmentEvents } from '../../domain/event/enrollment-events.ts';
 import type { CommandUuid, Udid } from '../../domain/ids.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import { type Outcome, ok } from '../../std/outcome.ts';
@@ -43,9 +43,11 @@ import { migrate } from '../migrate.ts';
 import type { Served } from '../stub.ts';
 import { OutboxDrain } from './drain.ts';
 import { ManifestStore } from './manifest-store.ts';
+import { Revisions } from './revisions.ts';
 import init from './schema/0001_init.sql';
 import status from './schema/0002_status.sql';
 import statusOutbox from './schema/0003_status_outbox.sql';
+import eventsOutbox from './schema/0005_events_outbox.sql';
 import { CommandSession } from './session.ts';
 import { StatusStore } from './status-store.ts';
 import { DeviceStore } from './store.ts';
@@ -64,7 +66,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
 
   constructor(ctx: DurableObjectState, env: Env, outbox: DeviceOutboxPort) {
     super(ctx, env);
-    migrate(ctx.storage, [init, status, statusOutbox]);
+    migrate(ctx.storage, [init, status, statusOutbox, eventsOutbox]);
     this.#store = new DeviceStore(ctx.storage.sql);
     this.#manifest = new ManifestStore(ctx.storage.sql);
     this.#status = new StatusStore(ctx.storage.sql);
@@ -224,12 +226,16 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     const taken = this.#asCaller(digest, nowMs, (enrollment) => {
       const merged = this.#status.take(report, nowMs);
       if (!merged.ok) return merged;
-      if (report.declarations !== null) this.#manifest.report(report.declarations, report.status.full, nowMs);
+      const { declarations } = report;
+      const declared =
+        declarations === null ? [] : this.#manifest.report(declarations, report.status.full, nowMs);
       const { capabilities } = report;
       if (capabilities !== null && capabilities !== this.#store.progress.capabilities)
         this.#store.saveProgress({ capabilities });
       this.#learn(enrollment, report.status.values);
-      if (merged.value !== null) this.#projectStatus(merged.value);
+      const { fleet, events } = merged.value;
+      if (fleet !== null) this.#revisions.projectStatus(fleet);
+      this.#revisions.happened([...events, ...declared], nowMs);
       return ok(null);
     });
     return taken.ok ? taken.value : taken;
@@ -263,6 +269,10 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
 
   get #session(): CommandSession {
     return new CommandSession(this.#store, this.#udid, (message) => this.#post(message));
+  }
+
+  get #revisions(): Revisions {
+    return new Revisions(this.#store, this.#udid, (message) => this.#post(message));
   }
 
   get #udid(): Udid {
@@ -301,7 +311,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     store.saveEnrollment(enrollment);
     if (change.reset) {
       store.resetQueue();
-      if (this.#status.reset()) this.#projectStatus({});
+      if (this.#status.reset()) this.#revisions.projectStatus({});
       store.forgetExpected(enrollment.identityIssuedAtMs);
       if (before !== null) this.#end(before.enrollmentId, nowMs);
     }
@@ -316,8 +326,9 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
       });
     }
     if (change.pairingStep === 'enrolled' && this.#manifest.entries().length > 0) this.#declare(nowMs);
+    this.#revisions.happened(enrollmentEvents(before, enrollment), nowMs);
     this.#lastSeenMs = nowMs;
-    this.#project();
+    this.#revisions.project(this.#lastSeenMs);
   }
 
   /** The report may say which device and which system this is now. */
@@ -325,7 +336,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     const known = withReportedFacts(enrollment, values);
     if (known === enrollment) return;
     this.#store.saveEnrollment(known);
-    this.#project();
+    this.#revisions.project(this.#lastSeenMs);
   }
 
   /** Commands for this enrollment will never be delivered. */
@@ -343,22 +354,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   #touch(nowMs: EpochMs): void {
     this.#lastSeenMs = nowMs;
     if (nowMs - this.#store.progress.lastSeenMs < LAST_SEEN_FLUSH_MS) return;
-    this.#transact(() => this.#project());
-  }
-
-  #project(): void {
-    const { enrollment, progress } = this.#store;
-    if (enrollment === null) return;
-    const revision = progress.revision + 1;
-    this.#store.saveProgress({ revision, lastSeenMs: this.#lastSeenMs });
-    const device = projectionOf(this.#udid, enrollment, { revision, lastSeenMs: this.#lastSeenMs });
-    this.#post({ kind: 'projection', device });
-  }
-
-  #projectStatus(items: FleetStatus): void {
-    const revision = this.#store.progress.revision + 1;
-    this.#store.saveProgress({ revision });
-    this.#post({ kind: 'status', udid: this.#udid, revision, items });
+    this.#transact(() => this.#revisions.project(this.#lastSeenMs));
   }
 
   /** The device is to be told where its set stands. */

@@ -9,7 +9,7 @@ import { parseDeclarationIdentifier } from '../../domain/declaration/draft.ts';
 import type { AdminContext, AdminEnv } from './env.ts';
 import { readJson, readQuery } from './input.ts';
 import { listPage } from './listing.ts';
-import { entityTag, readPrecondition } from './precondition.ts';
+import { entityTag, isHeld, readPrecondition } from './precondition.ts';
 import { refused } from './refusals.ts';
 import { declarationQuery, newDeclaration } from './schemas/declaration.ts';
 import { declarationSummaryView, declarationView } from './views.ts';
@@ -36,7 +36,8 @@ export function declarations({ declarations: library }: AdminServices): Hono<Adm
     const declaration = await library.find(identifier.value);
     if (declaration === null)
       return refused(c, { kind: 'unknown-declaration', identifier: identifier.value });
-    return answer(c, declaration, 200);
+    const tag = entityTag(declaration.serverToken);
+    return isHeld(c, tag) ? c.body(null, 304, { ETag: tag }) : answer(c, declaration, 200);
   });
 
   app.put('/:identifier', async (c) => {

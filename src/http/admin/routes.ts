@@ -12,6 +12,7 @@ import { declarations } from './declarations.ts';
 import { devices } from './devices.ts';
 import { enrollmentLinks } from './enrollment-links.ts';
 import type { AdminEnv } from './env.ts';
+import { events } from './events.ts';
 import { expectedDevices } from './expected-devices.ts';
 import { pairings } from './pairings.ts';
 import { refused } from './refusals.ts';
@@ -37,6 +38,7 @@ export function adminApp(services: AdminServices): Hono<AdminEnv> {
   app.route('/expected-devices', expectedDevices(services));
   app.route('/declarations', declarations(services));
   app.route('/sets', sets(services));
+  app.route('/events', events(services));
   app.route('/catalog', catalog());
   app.all('*', unmatched(app.routes));
 

@@ -6,6 +6,7 @@ import type {
   DeclarationRecord,
   DeclarationSummary,
   DeviceDeclaration,
+  SetDevice,
   SetRecord,
 } from '../../domain/admin/declaration-services.ts';
 import type {
@@ -130,6 +131,10 @@ export function declarationSummaryView(declaration: DeclarationSummary) {
 
 export function declarationView(declaration: DeclarationRecord) {
   return { ...declarationSummaryView(declaration), payload: declaration.payload };
+}
+
+export function setDeviceView({ udid, assignedAtMs }: SetDevice) {
+  return { udid, assignedAt: timestamp(assignedAtMs) };
 }
 
 export function setView({ name, declarations, devices, updatedAtMs }: SetRecord) {

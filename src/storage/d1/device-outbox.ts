@@ -1,12 +1,13 @@
 /**
  * Carries what devices' objects tell into D1: results out of the queue into history, delivery states, resets and
- * projections, in one transaction and in order. Telling twice changes nothing.
+ * projections, events, in one transaction and in order. Telling twice changes nothing.
  */
 import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
 import { readUtf8 } from '../../std/bytes.ts';
 import { moveToHistory } from './commands.ts';
 import type { Database, Statement } from './database.ts';
 import { upsertDevice } from './devices.ts';
+import { insertEvents } from './events.ts';
 import { replaceStatus } from './status.ts';
 
 /** Stores every message that D1 owns the record of; leaves the others alone. */
@@ -46,6 +47,8 @@ function statements(message: DeviceMessage): readonly Statement[] {
       return [upsertDevice(message.device)];
     case 'status':
       return replaceStatus(message);
+    case 'events':
+      return [insertEvents(message)];
     default:
       return [];
   }
