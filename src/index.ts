@@ -5,6 +5,7 @@ import { PairingObject as PairingObjectCore } from './durable/pairing/object.ts'
 import { createApp } from './http/app.ts';
 import { answerBroken, answerError } from './http/errors.ts';
 import { consoleLog } from './log.ts';
+import { randomUuid } from './pki/random.ts';
 import { epochMs } from './std/time.ts';
 import { Database } from './storage/d1/database.ts';
 import { D1PairingArchive } from './storage/d1/pairings.ts';
@@ -14,7 +15,7 @@ export { IssuanceObject } from './durable/issuance/object.ts';
 
 export class DeviceObject extends DeviceObjectCore {
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env, deviceOutbox(env));
+    super(ctx, env, deviceOutbox(env), randomUuid);
   }
 }
 

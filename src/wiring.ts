@@ -13,7 +13,6 @@ import { ManifestCompiler } from './domain/declaration/manifest-compiler.ts';
 import { WatchEnrollments } from './domain/declaration/service.ts';
 import { Sets } from './domain/declaration/sets.ts';
 import { DeviceStatusReader } from './domain/declaration/status.ts';
-import { DeclarationSync } from './domain/declaration/sync.ts';
 import { CheckInService } from './domain/enrollment/check-in.ts';
 import { FreshDirectory } from './domain/enrollment/directory.ts';
 import type { DeviceMessage, DeviceOutboxPort } from './domain/enrollment/outbox.ts';
@@ -82,13 +81,13 @@ export function fleetFor(env: Env) {
   const events = new D1Events(db);
   const waker = new LogWaker(consoleLog());
   const commands = new CommandQueue({ store: new D1Commands(db), devices, waker, isKnown });
-  const sync = new DeclarationSync(commands, randomUuid);
-  return { db, devices, index, isKnown, events, waker, commands, sync };
+  const manifests = new ManifestCompiler({ devices, source: new D1Assignments(db), sha256Hex });
+  return { db, devices, index, isKnown, events, waker, commands, manifests };
 }
 
 async function build(env: Env): Promise<Services> {
   const config = await readConfig(env);
-  const { db, devices, index, isKnown, events, commands } = fleetFor(env);
+  const { db, devices, index, isKnown, events, commands, manifests } = fleetFor(env);
   const authority = await importAuthority(config.caCertificatePem, config.caKeyPem.expose());
   const keys = await PairingTokenKeys.import(config.tokenKeys.expose());
   const sealKey = await importSealKey(config.storageKey.expose());
@@ -96,7 +95,6 @@ async function build(env: Env): Promise<Services> {
   const store = new D1Declarations(db);
   const rendered = new KvRendered(env.RENDERED);
   const { publicUrl } = config;
-  const manifests = new ManifestCompiler({ devices, source: new D1Assignments(db), sha256Hex });
   const watchEnrollment = new WatchEnrollments({
     publicUrl,
     devices,
@@ -239,24 +237,25 @@ export function deviceOutbox(env: Env): DeviceOutboxPort {
   const pairings = durablePairings(env.PAIRING);
   return {
     async tell(messages) {
-      const { db, sync, waker } = fleetFor(env);
+      const { db, manifests, waker } = fleetFor(env);
       await recordDeviceMessages(db, messages);
-      for (const message of messages) await tellOwner(message, { pairings, sync, waker });
+      for (const message of messages) await tellOwner(message, { pairings, manifests, waker });
     },
   };
 }
 
-type Owners = Pick<ReturnType<typeof fleetFor>, 'sync' | 'waker'> & {
+type Owners = Pick<ReturnType<typeof fleetFor>, 'manifests' | 'waker'> & {
   readonly pairings: ReturnType<typeof durablePairings>;
 };
 
-async function tellOwner(message: DeviceMessage, { pairings, sync, waker }: Owners): Promise<void> {
+/** Runs while the object waits for its telling: nothing here may wait for the object's outbox, as `flush` does. */
+async function tellOwner(message: DeviceMessage, { pairings, manifests, waker }: Owners): Promise<void> {
   switch (message.kind) {
     case 'pairing':
       await pairings.progress(message.watchUdid, message.pairingId, message.step, message.atMs);
       return;
-    case 'declare':
-      await sync.declare(message.udid, message.point, message.atMs);
+    case 'compile':
+      await manifests.hold([message.udid], message.atMs);
       return;
     case 'wake':
       await waker.wake(message.udid);

@@ -127,6 +127,16 @@ export interface DeviceDeclaration {
   readonly reasons: readonly StatusReason[];
 }
 
+/** A device's declarations, and whether it knows of them. */
+export interface DeviceManifest {
+  readonly items: readonly DeviceDeclaration[];
+  /** Of what its object says it is to hold; null when that never was anything. */
+  readonly declarationsToken: string | null;
+  readonly changedAtMs: EpochMs | null;
+  /** It is yet to be told that this changed, or has not answered yet. */
+  readonly pending: boolean;
+}
+
 export interface DeclarationSets {
   list(page: PageQuery): Promise<Outcome<Page<SetRecord>, MalformedCursor>>;
   find(name: string): Promise<SetRecord | null>;
@@ -150,5 +160,5 @@ export interface DeclarationSets {
   ): Promise<Outcome<{ readonly assigned: false }, UnknownSet | UnknownDevice>>;
   /** By UDID. */
   devices(name: string, page: PageQuery): Promise<Outcome<Page<SetDevice>, MalformedCursor | UnknownSet>>;
-  ofDevice(udid: Udid): Promise<Outcome<readonly DeviceDeclaration[], UnknownDevice>>;
+  ofDevice(udid: Udid): Promise<Outcome<DeviceManifest, UnknownDevice>>;
 }

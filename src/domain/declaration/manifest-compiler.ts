@@ -24,8 +24,6 @@ export const DEVICES_PER_CHANGE_MAX = 500;
 const DEVICES_PER_READ = 50;
 /** Objects spoken to at once. */
 const CONCURRENCY = 16;
-/** So few devices have their command queued before the answer; the others' objects queue it by themselves. */
-const FLUSHED_MAX = 16;
 /** Each further pass means that somebody else changed the same devices meanwhile. */
 const PASSES_MAX = 6;
 
@@ -54,12 +52,11 @@ export class ManifestCompiler {
   /** Brings these devices' manifests up to date; a device whose manifest changes is told by its object. */
   async hold(udids: readonly Udid[], nowMs: EpochMs): Promise<void> {
     const catalogs = await loadCatalogs();
-    const flush = udids.length <= FLUSHED_MAX;
     const failures: unknown[] = [];
     for (let at = 0; at < udids.length; at += DEVICES_PER_READ) {
       const chunk = udids.slice(at, at + DEVICES_PER_READ);
       // One device that does not answer must not keep the others from being told; the caller hears of it at the end.
-      await this.#holdChunk(chunk, { catalogs, nowMs, flush, failures });
+      await this.#holdChunk(chunk, { catalogs, nowMs, failures });
     }
     if (failures.length > 0) throw failures[0];
   }
@@ -101,7 +98,6 @@ export class ManifestCompiler {
     if (before === undefined && entries.length === 0 && device.declarations.length === 0) return false;
     await object.setManifest(entries, token, change.nowMs);
     held.set(udid, { device, token });
-    if (change.flush) await object.flush();
     return true;
   }
 }
@@ -109,7 +105,6 @@ export class ManifestCompiler {
 interface Change {
   readonly catalogs: Catalogs;
   readonly nowMs: EpochMs;
-  readonly flush: boolean;
   readonly failures: unknown[];
 }
 

@@ -7,6 +7,7 @@ import type { EpochMs } from '../../std/time.ts';
 import type {
   DeclarationSets,
   DeviceDeclaration,
+  DeviceManifest,
   SetAssignRefusal,
   SetDevice,
   SetPutRefusal,
@@ -129,12 +130,14 @@ export class Sets implements DeclarationSets {
     return known ? devices : refuse({ kind: 'unknown-set', name });
   }
 
-  async ofDevice(udid: Udid): Promise<Outcome<readonly DeviceDeclaration[], UnknownDevice>> {
+  async ofDevice(udid: Udid): Promise<Outcome<DeviceManifest, UnknownDevice>> {
     const device = await this.#device(udid);
     if (!device.ok) return device;
     const compiled = await this.#options.manifests.compile(udid, device.value);
     const held = new Map(device.value.declarations.map((one) => [one.identifier, one]));
-    return ok(compiled.map((one) => describe(one, held.get(one.identifier))));
+    const { declarationsToken, manifestChangedAtMs: changedAtMs, declarePending: pending } = device.value;
+    const items = compiled.map((one) => describe(one, held.get(one.identifier)));
+    return ok({ items, declarationsToken, changedAtMs, pending });
   }
 
   async #device(udid: Udid): Promise<Outcome<DeviceDescription, UnknownDevice>> {

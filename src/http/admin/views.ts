@@ -6,6 +6,7 @@ import type {
   DeclarationRecord,
   DeclarationSummary,
   DeviceDeclaration,
+  DeviceManifest,
   SetDevice,
   SetRecord,
 } from '../../domain/admin/declaration-services.ts';
@@ -141,7 +142,12 @@ export function setView({ name, declarations, devices, updatedAtMs }: SetRecord)
   return { name, declarations, devices, updatedAt: timestamp(updatedAtMs) };
 }
 
-export function deviceDeclarationView(declaration: DeviceDeclaration) {
+export function deviceManifestView({ items, declarationsToken, changedAtMs, pending }: DeviceManifest) {
+  const changedAt = timestampOrNull(changedAtMs);
+  return { items: items.map(deviceDeclarationView), declarationsToken, changedAt, pending };
+}
+
+function deviceDeclarationView(declaration: DeviceDeclaration) {
   const { identifier, kind, serverToken, origin, fetched, active, valid, reasons } = declaration;
   const withheld = declaration.withheld === null ? {} : { withheld: declaration.withheld };
   return { identifier, kind, serverToken, origin, fetched, active, valid, reasons, ...withheld };

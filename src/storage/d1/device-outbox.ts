@@ -1,10 +1,10 @@
 /**
- * Carries what devices' objects tell into D1: results out of the queue into history, delivery states, resets and
- * projections, events, in one transaction and in order. Telling twice changes nothing.
+ * Carries what devices' objects tell into D1: results out of the queue into history, delivery states, commands of the
+ * objects' own, resets, projections and events, in one transaction and in order. Telling twice changes nothing.
  */
 import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
 import { readUtf8 } from '../../std/bytes.ts';
-import { moveToHistory } from './commands.ts';
+import { moveToHistory, recordDelivered } from './commands.ts';
 import type { Database, Statement } from './database.ts';
 import { upsertDevice } from './devices.ts';
 import { insertEvents } from './events.ts';
@@ -37,6 +37,8 @@ function statements(message: DeviceMessage): readonly Statement[] {
           bound: [message.state, message.commandUuid],
         },
       ];
+    case 'declared':
+      return [recordDelivered(message)];
     case 'cancel': {
       const { commandUuid, state, atMs } = message;
       return moveToHistory(commandUuid, { state, status: null, result: null, atMs });

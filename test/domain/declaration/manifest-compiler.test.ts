@@ -60,8 +60,8 @@ class Fleet {
         this.atOnce -= 1;
         this.held.set(name, entries);
         this.told.push(name);
+        return true;
       },
-      flush: async () => undefined,
     };
   }
 }

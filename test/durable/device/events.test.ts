@@ -8,6 +8,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import init from '../../../src/durable/device/schema/0001_init.sql';
 import status from '../../../src/durable/device/schema/0002_status.sql';
 import statusOutbox from '../../../src/durable/device/schema/0003_status_outbox.sql';
+import declare from '../../../src/durable/device/schema/0004_declare.sql';
 import eventsOutbox from '../../../src/durable/device/schema/0005_events_outbox.sql';
 import { migrate } from '../../../src/durable/migrate.ts';
 import type { JsonValue } from '../../../src/protocol/plist/json.ts';
@@ -282,7 +283,7 @@ describe('an object from before there were events', () => {
   it('keeps what its outbox had to tell, in order, and goes on from there', async () => {
     const stub = env.ISSUANCE.getByName('a device of before events');
     await runInDurableObject(stub, (_object, { storage }) => {
-      migrate(storage, [init, status, statusOutbox]);
+      migrate(storage, [init, status, statusOutbox, declare]);
       const post = (kind: string) =>
         storage.sql.exec("INSERT INTO outbox (kind, key, body, raw) VALUES (?, 'k', '{}', x'00')", kind);
       post('status');
@@ -290,7 +291,7 @@ describe('an object from before there were events', () => {
       const read = () =>
         storage.sql.exec('SELECT id, kind, key, body, length(raw) AS raw FROM outbox').toArray();
       const before = read();
-      migrate(storage, [init, status, statusOutbox, eventsOutbox]);
+      migrate(storage, [init, status, statusOutbox, declare, eventsOutbox]);
       expect(read()).toEqual(before);
       post('events');
       expect(read().map(({ id, kind }) => [id, kind])).toEqual([

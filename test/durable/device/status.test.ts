@@ -14,6 +14,7 @@ import { migrate } from '../../../src/durable/migrate.ts';
 import type { JsonValue } from '../../../src/protocol/plist/json.ts';
 import { readUtf8, utf8 } from '../../../src/std/bytes.ts';
 import {
+  assignEntries,
   connect,
   countingSql,
   database,
@@ -111,11 +112,7 @@ describe('status', () => {
 
   it('writes nothing when the same report comes again, and only the difference of another', async () => {
     const device = await enrolledDevice();
-    await device.object.setManifest(
-      [{ kind: 'configuration', identifier: 'c', serverToken: 't' }],
-      'token',
-      START,
-    );
+    await assignEntries(device, [{ kind: 'configuration', identifier: 'c', serverToken: 't' }]);
     const declared = { identifier: 'c', 'server-token': 't', active: true, valid: 'valid' };
     const management = {
       declarations: { activations: [], assets: [], configurations: [declared], management: [] },
@@ -123,6 +120,7 @@ describe('status', () => {
     };
     const first = report({ management, mdm: { app: [app('1')] } }, { FullReport: true });
     await send(device, first);
+    await device.object.flush();
     const before = await everything(device);
     for (const evicted of [false, true]) {
       if (evicted) await evictDurableObject(device.stub);
