@@ -9,6 +9,7 @@ import { randomUuid } from './pki/random.ts';
 import { epochMs } from './std/time.ts';
 import { Database } from './storage/d1/database.ts';
 import { D1PairingArchive } from './storage/d1/pairings.ts';
+import type { FanoutMessage } from './storage/queue/due.ts';
 import { deviceOutbox, fleetFor, servicesFor } from './wiring.ts';
 
 export { IssuanceObject } from './durable/issuance/object.ts';
@@ -43,10 +44,19 @@ export default {
     }
   },
 
+  async queue(batch: MessageBatch<FanoutMessage>, env: Env): Promise<void> {
+    const { due } = fleetFor(env);
+    for (const message of batch.messages) {
+      await due.bringSome(epochMs(Date.now()));
+      message.ack();
+    }
+  },
+
   async scheduled(controller: ScheduledController, env: Env): Promise<void> {
-    const { commands, events } = fleetFor(env);
+    const { commands, due, events } = fleetFor(env);
     const nowMs = epochMs(controller.scheduledTime);
     const [count] = await Promise.all([commands.sweep(nowMs), events.sweep(nowMs)]);
     if (count > 0) consoleLog().event('sweep', { count });
+    await due.sweep();
   },
 };

@@ -15,7 +15,7 @@ const service = new DeclarativeManagementService({
   store: new D1Declarations(database),
   rendered: new KvRendered(env.RENDERED),
   // Asked only when a declaration changed under a manifest.
-  manifests: { hold: async () => undefined },
+  manifests: { holdOne: async () => undefined, compile: async () => [] },
 });
 export const reader = new DeviceStatusReader(devices, fleet.isKnown);
 

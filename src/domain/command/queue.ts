@@ -83,7 +83,7 @@ export interface Candidate {
 
 /**
  * The first candidate that may go out, or null. `settled` are commands that this device answered or that were
- * canceled, whose rows D1 may still show because the outbox has not drained, and the object's own.
+ * canceled, whose rows D1 may still show because the outbox has not drained.
  */
 export function chooseCandidate(
   candidates: readonly Candidate[],

@@ -59,9 +59,10 @@ export class CommandSession {
     const store = this.#store;
     // Another connection of the same device was faster: one command at a time, so it gets that one again.
     if (store.outstanding !== null) return store.outstanding.body;
-    const ended = (commandUuid: CommandUuid) =>
-      commandUuid === store.declare?.commandUuid || store.ending(commandUuid) !== null;
+    const ended = (commandUuid: CommandUuid) => store.ending(commandUuid) !== null;
     const chosen = chooseCandidate(offer.candidates, store.deferred, ended, nowMs);
+    // A row of the object's own command, from when it went out before, is at most among the others: while that waits
+    // it goes first, with the newest token, and once it is put off it is passed over like them.
     const own = chosen?.urgent === true ? null : this.#deliverDeclare(nowMs);
     if (own !== null) return own;
     if (chosen === null) {

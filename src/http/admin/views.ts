@@ -7,6 +7,7 @@ import type {
   DeclarationSummary,
   DeviceDeclaration,
   DeviceManifest,
+  GroupRecord,
   SetDevice,
   SetRecord,
 } from '../../domain/admin/declaration-services.ts';
@@ -17,6 +18,7 @@ import type {
   ExpectedDevice,
   PairingRecord,
   TimelineEntry,
+  WatchEnrollmentGroup,
   WatchEnrollmentStatus,
 } from '../../domain/admin/services.ts';
 import { type JsonValue, plistToJson } from '../../protocol/plist/json.ts';
@@ -84,6 +86,8 @@ export function watchEnrollmentView(status: WatchEnrollmentStatus) {
   return {
     device: status.phone,
     assigned: status.assigned,
+    group: status.group,
+    stage: status.stage,
     assignedAt: timestampOrNull(status.assignedAtMs),
     anchors: status.anchors,
     delivered: status.delivered,
@@ -138,8 +142,16 @@ export function setDeviceView({ udid, assignedAtMs }: SetDevice) {
   return { udid, assignedAt: timestamp(assignedAtMs) };
 }
 
-export function setView({ name, declarations, devices, updatedAtMs }: SetRecord) {
-  return { name, declarations, devices, updatedAt: timestamp(updatedAtMs) };
+export function setView({ name, declarations, devices, groups, updatedAtMs }: SetRecord) {
+  return { name, declarations, devices, groups, updatedAt: timestamp(updatedAtMs) };
+}
+
+export function groupView({ name, devices, updatedAtMs }: GroupRecord) {
+  return { name, devices, updatedAt: timestamp(updatedAtMs) };
+}
+
+export function watchEnrollmentGroupView({ group, anchors, assignedAtMs }: WatchEnrollmentGroup) {
+  return { group, assignedAt: timestamp(assignedAtMs), anchors };
 }
 
 export function deviceManifestView({ items, declarationsToken, changedAtMs, pending }: DeviceManifest) {
