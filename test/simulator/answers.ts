@@ -23,6 +23,8 @@ export interface DeviceFacts {
   readonly apps: Map<string, { name: string; version: string; managed: boolean }>;
   locked: boolean;
   passcode: boolean;
+  /** Whether the passcode is what the device was told to ask for. */
+  compliant: boolean;
   erased: boolean;
 }
 

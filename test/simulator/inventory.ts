@@ -40,6 +40,7 @@ export function newFacts(model: Model, individual: Individual, dice: Random): De
     apps: new Map([['com.example.built-in', { name: 'built-in', version: '1.0', managed: false }]]),
     locked: false,
     passcode: true,
+    compliant: true,
     erased: false,
   };
 }
@@ -55,7 +56,7 @@ export function statusItems(model: Model, facts: DeviceFacts): Record<string, Js
     'device.operating-system.build-version': model.build,
     'device.operating-system.family': model.family === 'Watch' ? 'watchOS' : 'iOS',
     'device.operating-system.version': model.osVersion,
-    'passcode.is-compliant': true,
+    'passcode.is-compliant': facts.compliant,
     'passcode.is-present': facts.passcode,
   };
 }

@@ -27,6 +27,7 @@ import type { ManifestCompiler } from './manifest-compiler.ts';
 import type { Declaration, DeclarationStore, RenderedDeclarations } from './ports.ts';
 import { REPORT_KEPT_BYTES_MAX, statusChange } from './status.ts';
 import type { StatusMergeRefusal } from './status-merge.ts';
+import { maskReport } from './status-secrets.ts';
 
 export type DdmRefusal =
   | { readonly kind: 'unknown-endpoint' }
@@ -140,7 +141,7 @@ export class DeclarativeManagementService {
         capabilities: text !== null && text.length <= CAPABILITIES_CHARS_MAX ? text : null,
         status: statusChange(report.value, values.value),
         fleetItems: await fleetItemNames(),
-        raw: { bytes: data.length, kept: data.length <= REPORT_KEPT_BYTES_MAX ? data.slice() : null },
+        raw: { bytes: data.length, kept: data.length <= REPORT_KEPT_BYTES_MAX ? maskReport(data) : null },
       },
       nowMs,
     );
