@@ -7,6 +7,7 @@ import { evictAllDurableObjects } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Random, type SimulatedPhone, type SimulatedWatch } from '../simulator/index.ts';
+import { declare as putAnyway } from '../support/declare.ts';
 import { countingSql } from '../support/device.ts';
 import {
   admin,
@@ -17,7 +18,6 @@ import {
   type Json,
   pairedWatch,
   printOnFailure,
-  send,
   url,
 } from '../support/front-door.ts';
 import { checkInvariants, settle } from '../support/invariants.ts';
@@ -37,26 +37,9 @@ beforeEach(() => {
   prefix = `com.example.${story}`;
 });
 
-/** Creates or replaces, whatever is there. */
 async function declare(name: string, type: string, payload: Json): Promise<string> {
-  const identifier = `${prefix}.${name}`;
-  const path = `${url}/api/v1/declarations/${encodeURIComponent(identifier)}`;
-  const put = (precondition: Record<string, string>) =>
-    send(
-      new Request(path, {
-        method: 'PUT',
-        headers: {
-          authorization: `Bearer ${env.ADMIN_KEY}`,
-          'content-type': 'application/json',
-          ...precondition,
-        },
-        body: JSON.stringify({ type, payload }),
-      }),
-    );
-  const created = await put({ 'If-None-Match': '*' });
-  const reply = created.status === 412 ? await put({ 'If-Match': '*' }) : created;
-  if (!reply.ok) throw new Error(`PUT ${identifier}: ${reply.status} ${await reply.text()}`);
-  return identifier;
+  await putAnyway(`${prefix}.${name}`, type, payload);
+  return `${prefix}.${name}`;
 }
 
 const echo = (name: string, text: string) => declare(name, TEST, { Echo: text });

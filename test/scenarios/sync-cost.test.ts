@@ -7,17 +7,19 @@ import { evictAllDurableObjects } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { ManagedDevice } from '../simulator/index.ts';
-import { admin, assignedPhone, type Json, pairedWatch, send, url } from '../support/front-door.ts';
+import { declare } from '../support/declare.ts';
+import { admin, assignedPhone, type Json, pairedWatch } from '../support/front-door.ts';
 import { checkInvariants, settle } from '../support/invariants.ts';
 
 const IDENTIFIER = 'com.example.cost';
+const TYPE = 'com.apple.configuration.management.test';
 let devices: readonly ManagedDevice[];
 
 beforeAll(async () => {
   const phone = await assignedPhone();
   const watch = await pairedWatch(phone);
   devices = [phone, watch];
-  await declare({ Echo: 'first' });
+  await declare(IDENTIFIER, TYPE, { Echo: 'first' });
   await admin('PUT', 'sets/cost', { declarations: [IDENTIFIER] });
   for (const device of devices) {
     await admin('PUT', `sets/cost/devices/${device.udid}`);
@@ -26,19 +28,6 @@ beforeAll(async () => {
   }
 });
 afterAll(checkInvariants);
-
-async function declare(payload: Json): Promise<void> {
-  const path = `${url}/api/v1/declarations/${IDENTIFIER}`;
-  const headers = { authorization: `Bearer ${env.ADMIN_KEY}`, 'content-type': 'application/json' };
-  const body = JSON.stringify({ type: 'com.apple.configuration.management.test', payload });
-  for (const precondition of [{ 'If-None-Match': '*' }, { 'If-Match': '*' }]) {
-    const reply = await send(
-      new Request(path, { method: 'PUT', headers: { ...headers, ...precondition }, body }),
-    );
-    if (reply.ok) return;
-  }
-  throw new Error('not declared');
-}
 
 /** Everything that D1 is asked while `act` runs: each statement prepared, and each text executed as it is. */
 async function statements(act: () => Promise<unknown>): Promise<readonly string[]> {
@@ -85,7 +74,7 @@ it.each([
 
 it('a device whose set changed asks without a statement too, and one rendering serves all devices', async () => {
   const before = await Promise.all(devices.map(async (device) => tokenOf(await ask(device, 'tokens'))));
-  await declare({ Echo: 'second' });
+  await declare(IDENTIFIER, TYPE, { Echo: 'second' });
   for (const device of devices) await settle(device);
   for (const [i, device] of devices.entries()) {
     let token: unknown;

@@ -5,7 +5,9 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { readCertificate } from './certificate.ts';
+import { open } from './cms.ts';
 import { type Declaration, isJsonDict, type Json, type Reason, reason } from './declarations.ts';
+import { readDict } from './plist.ts';
 import { isDeviceUrl } from './profile.ts';
 import type { Reply } from './world.ts';
 
@@ -57,6 +59,28 @@ export class AssetStore {
     if (unreadable !== null) return reason('Error.AssetCannotBeDeserialized', unreadable);
     this.#held.set(asset.identifier, { serverToken: asset.serverToken, data: reply.body });
     return null;
+  }
+
+  /** The profile that `com.apple.configuration.legacy` names, asked for as the device that it is. */
+  async profile(one: Declaration): Promise<Reason | null> {
+    if (this.#held.get(one.identifier)?.serverToken === one.serverToken) return null;
+    const url = one.payload['ProfileURL'];
+    if (typeof url !== 'string') return null;
+    if (!isDeviceUrl(url)) return reason('Error.ConfigurationIsInvalid', 'ProfileURL is not an https URL');
+    const reply = await this.#download(url, true);
+    const wrong = mismatch(reply, undefined, undefined) ?? unreadableProfile(reply);
+    if (wrong !== null) return reason('Error.ConfigurationCannotBeApplied', wrong);
+    this.#held.set(one.identifier, { serverToken: one.serverToken, data: reply.body });
+    return null;
+  }
+}
+
+function unreadableProfile(reply: Reply): string | null {
+  try {
+    const text = reply.body[0] === 0x30 ? open(reply.body).content : reply.body;
+    return typeof readDict(text)['PayloadIdentifier'] === 'string' ? null : 'no PayloadIdentifier';
+  } catch (error) {
+    return `no profile: ${String(error)}`;
   }
 }
 

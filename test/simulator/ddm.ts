@@ -61,6 +61,7 @@ export class DeclarativeClient {
   readonly #assets: AssetStore;
   /** Why assets' data could not be had, when it was last tried. */
   #assetFailures: ReadonlyMap<string, Reason> = new Map();
+  #profileFailures: ReadonlyMap<string, Reason> = new Map();
   #token: string | null = null;
   #judgments: readonly Judgment[] = [];
   #reported: Record<string, string> = {};
@@ -180,7 +181,13 @@ export class DeclarativeClient {
       const failure = wanted.has(asset.identifier) ? await this.#assets.fetch(asset) : null;
       if (failure !== null) assetFailures.set(asset.identifier, failure);
     }
+    const profileFailures = new Map<string, Reason>();
+    for (const one of declarations.filter(({ type }) => type === 'com.apple.configuration.legacy')) {
+      const failure = await this.#assets.profile(one);
+      if (failure !== null) profileFailures.set(one.identifier, failure);
+    }
     this.#assetFailures = assetFailures;
+    this.#profileFailures = profileFailures;
     this.#judge();
   }
 
@@ -202,7 +209,7 @@ export class DeclarativeClient {
     if (one.type === WATCH_ENROLLMENT && (typeof url !== 'string' || !isDeviceUrl(url))) {
       return reason('Error.ConfigurationIsInvalid', 'EnrollmentProfileURL is not an https URL');
     }
-    return null;
+    return this.#profileFailures.get(one.identifier) ?? null;
   }
 
   /** Only what changed since the last report that was answered 200, or everything. */
@@ -311,7 +318,6 @@ export const COMMON_CONFIGURATIONS: readonly string[] = [
 ];
 
 const REQUIRED_KEYS: Record<string, readonly string[]> = {
-  'com.apple.configuration.legacy': ['ProfileURL'],
   [STATUS_SUBSCRIPTIONS]: ['StatusItems'],
   'com.apple.configuration.management.test': ['Echo'],
   'com.apple.configuration.security.certificate': ['CredentialAssetReference'],
