@@ -104,11 +104,8 @@ function certificateStatus(one: { name: string; identity: boolean; der: Buffer }
 }
 
 /** The configurations of its model that this device takes. */
-export function supportedTypes(
-  { configurations, family, osVersion }: Model,
-  supervised: boolean,
-): Set<string> {
-  const siri = family === 'Watch' && isAtLeast(osVersion, '26.4') ? [SIRI_SETTINGS] : [];
+export function supportedTypes({ configurations, osVersion }: Model, supervised: boolean): Set<string> {
+  const siri = isAtLeast(osVersion, '26.4') ? [SIRI_SETTINGS] : [];
   return new Set([...configurations, ...siri].filter((type) => supervised || type !== WATCH_ENROLLMENT));
 }
 

@@ -1,0 +1,230 @@
+/**
+ * After every change, by an administrator or of a device itself, an iPhone and two watches come to hold exactly what
+ * is declared, over a bad network and with objects evicted; they are told exactly when it changed, server tokens
+ * and the DeclarationsToken change exactly with the content, and the API shows what the devices report. A failure
+ * prints the seed and the edits; the seed alone replays them.
+ */
+import { afterEach, expect, it } from 'vitest';
+import { type ManagedDevice, Random, SimulatorError } from '../simulator/index.ts';
+import {
+  admin,
+  assignedPhone,
+  type Json,
+  newWorld,
+  pairedWatch,
+  printOnFailure,
+} from '../support/front-door.ts';
+import { checkInvariants, settle } from '../support/invariants.ts';
+import { editAtRandom, SETS, type Stage } from './convergence/edits.ts';
+import { type Declared, Model } from './convergence/model.ts';
+import { Cut, Network, type Weather } from './convergence/network.ts';
+
+const EDITS = 30;
+const SESSIONS_MAX = 12;
+const OWN = 'com.escapement.';
+
+afterEach(checkInvariants);
+
+/** Each key has one value and each value one key, over the whole story. */
+class Bijection {
+  readonly #values = new Map<string, string>();
+  readonly #keys = new Map<string, string>();
+
+  expect(key: string, value: string): void {
+    expect(this.#values.get(key) ?? value, `the token of the same content: ${key}`).toBe(value);
+    expect(this.#keys.get(value) ?? key, `the content of the same token ${value}`).toBe(key);
+    this.#values.set(key, value);
+    this.#keys.set(value, key);
+  }
+}
+
+class Story implements Stage {
+  readonly dice: Random;
+  readonly network: Network;
+  readonly model = new Model();
+  readonly prefix: string;
+  readonly edits: string[] = [];
+  readonly #serverTokens = new Bijection();
+  readonly #setTokens = new Bijection();
+  devices: readonly ManagedDevice[] = [];
+
+  constructor(seed: number) {
+    this.dice = new Random(seed);
+    this.network = new Network(this.dice.fork());
+    this.prefix = `c${seed}`;
+  }
+
+  async begin(): Promise<void> {
+    const world = newWorld({ send: this.network.send });
+    const phone = await assignedPhone({ world, osVersion: '27.0', name: 'phone' });
+    const watches = [
+      await pairedWatch(phone, { name: 'watch' }),
+      await pairedWatch(phone, { name: 'other' }),
+    ];
+    this.devices = [phone, ...watches];
+    for (const set of SETS) {
+      await admin('PUT', `sets/${this.prefix}.${set}`, { declarations: [] });
+      this.model.sets.set(set, new Set());
+    }
+    for (const [i, device] of this.devices.entries()) {
+      const set = SETS[i % SETS.length] ?? SETS[0];
+      await admin('PUT', `sets/${this.prefix}.${set}/devices/${device.udid}`);
+      this.model.assigned.set(device.udid, new Set([set]));
+      const own = { present: device.facts.passcode, integer: 42, text: 'red' };
+      this.model.circumstances.set(device.udid, { isWatch: device !== phone, ...own });
+      device.facts.status.set('test.string-value', own.text);
+      await settle(device);
+      await this.#untilQuiet(device, false);
+    }
+  }
+
+  /** One edit or a few, some in the middle of a session; then every device is as it should be. */
+  async step(): Promise<void> {
+    const before = this.devices.map((device) => contentOf(this.model.heldBy(device.udid)));
+    const tokens = this.devices.map((device) => device.declarationsToken);
+    this.network.forget();
+    for (let i = this.dice.pick([1, 1, 1, 2, 4]); i > 0; i--) await this.edit();
+    for (const device of this.devices) await this.#expectOnePending(device);
+    for (const device of this.devices) await this.#untilQuiet(device, this.dice.chance(0.6));
+    // An edit in the middle of one device's session may have come after another's.
+    for (const device of this.devices) await this.#untilQuiet(device, false);
+    for (const [i, device] of this.devices.entries()) {
+      const changed = before[i] !== contentOf(this.model.heldBy(device.udid));
+      if (changed) expect(this.network.toldOf(device.udid), `${device.name} was told`).toBeGreaterThan(0);
+      await this.#check(device);
+      if (!changed && !this.#changedBetween.has(device)) {
+        expect(this.network.toldOf(device.udid), `${device.name} was told of nothing`).toBe(0);
+        expect(device.declarationsToken, device.name).toBe(tokens[i]);
+      }
+    }
+    this.#changedBetween.clear();
+  }
+
+  /** Devices whose set changed and may have changed back since the step began. */
+  readonly #changedBetween = new Set<ManagedDevice>();
+
+  async edit(): Promise<void> {
+    const before = this.devices.map((device) => contentOf(this.model.heldBy(device.udid)));
+    this.edits.push(await editAtRandom(this));
+    for (const [i, device] of this.devices.entries()) {
+      if (before[i] !== contentOf(this.model.heldBy(device.udid))) this.#changedBetween.add(device);
+    }
+  }
+
+  async #untilQuiet(device: ManagedDevice, bad: boolean): Promise<void> {
+    for (let session = 1; session <= SESSIONS_MAX; session++) {
+      await settle(device);
+      const fair = !bad || session > 2;
+      this.network.weather = fair ? { bad: false } : this.#badWeather();
+      const notNow = () => !fair && this.dice.chance(0.2);
+      try {
+        const { commands, sync, reported } = await device.connect({ notNow });
+        if (fair && commands.length === 0 && sync === null && !reported) return;
+      } catch (error) {
+        // A declaration that changed while it was fetched is answered 503, and the device comes again.
+        const again = error instanceof SimulatorError && error.message.includes('got 503');
+        if (!(error instanceof Cut) && !again) throw error;
+      } finally {
+        this.network.weather = { bad: false };
+      }
+    }
+    throw new Error(`${device.name} does not come to rest`);
+  }
+
+  #badWeather(): Weather {
+    const cut = this.dice.chance(0.4) ? { cutAfter: this.dice.int(8) } : {};
+    const at = this.dice.int(6);
+    const meanwhile = { at, act: () => this.edit() };
+    return { bad: true, ...cut, ...(this.dice.chance(0.25) ? { meanwhile } : {}) };
+  }
+
+  async #expectOnePending(device: ManagedDevice): Promise<void> {
+    const { items } = await admin('GET', `devices/${device.udid}/commands?limit=20`);
+    const open = (items as Json[]).filter(
+      (one) =>
+        one['requestType'] === 'DeclarativeManagement' &&
+        ['pending', 'delivered', 'not-now'].includes(String(one['state'])),
+    );
+    expect(open.length, `DeclarativeManagement commands open for ${device.name}`).toBeLessThan(2);
+  }
+
+  async #check(device: ManagedDevice): Promise<void> {
+    const expected = this.model.expectedOf(device.udid);
+    const held = device.declarations.filter(({ declaration }) => !declaration.identifier.startsWith(OWN));
+    const seen = held.map(({ declaration, active, valid, reasons }) => {
+      const { identifier, kind, type, payload, serverToken } = declaration;
+      const name = identifier.slice(this.prefix.length + 1);
+      const declared = expected.get(name)?.declared;
+      if (declared !== undefined) this.#serverTokens.expect(`${this.prefix} ${keyOf(declared)}`, serverToken);
+      return [name, { kind, type, payload, active, valid, codes: reasons.map(({ code }) => code) }] as const;
+    });
+    const wanted = [...expected].map(([name, { declared, active, valid, code }]) => {
+      const { kind, type, payload } = declared;
+      return [name, { kind, type, payload, active, valid, codes: code === null ? [] : [code] }] as const;
+    });
+    expect(Object.fromEntries(seen), `what ${device.name} holds`).toEqual(Object.fromEntries(wanted));
+    const all = device.declarations.map(
+      ({ declaration: one }) => `${one.kind} ${one.identifier} ${one.serverToken}`,
+    );
+    this.#setTokens.expect(all.sort().join('\n'), await this.#tokenOf(device));
+    await this.#checkShown(device);
+  }
+
+  /** As the server has it, which is as the device has it, unless it was never told of anything. */
+  async #tokenOf(device: ManagedDevice): Promise<string> {
+    const reply = await device.checkIn('DeclarativeManagement', { Endpoint: 'tokens' });
+    const { SyncTokens } = JSON.parse(reply.body.toString()) as { SyncTokens: { DeclarationsToken: string } };
+    expect(device.declarationsToken ?? SyncTokens.DeclarationsToken).toBe(SyncTokens.DeclarationsToken);
+    return SyncTokens.DeclarationsToken;
+  }
+
+  /** The administrator's view: what the device reports of what it holds, and what it was not given. */
+  async #checkShown(device: ManagedDevice): Promise<void> {
+    const { items } = await admin('GET', `devices/${device.udid}/declarations`);
+    const isWithheld = (item: Json) => item['withheld'] !== undefined;
+    const shown = (items as Json[])
+      .filter((item) => !isWithheld(item))
+      .map((item) => [item['identifier'], viewOf(item)]);
+    const own = device.declarations.map(({ declaration, active, valid, reasons }) => [
+      declaration.identifier,
+      {
+        serverToken: declaration.serverToken,
+        fetched: true,
+        active,
+        valid,
+        codes: reasons.map(({ code }) => code),
+      },
+    ]);
+    expect(Object.fromEntries(shown), `what is shown of ${device.name}`).toEqual(Object.fromEntries(own));
+    const withheld = (items as Json[]).filter(isWithheld).map((item) => String(item['identifier']));
+    const names = this.model.withheldFrom(device.udid).map((name) => `${this.prefix}.${name}`);
+    expect(withheld.sort(), `withheld from ${device.name}`).toEqual(names);
+    await this.#expectOnePending(device);
+  }
+}
+
+function viewOf({ serverToken, fetched, active, valid, reasons }: Json): Json {
+  return { serverToken, fetched, active, valid, codes: (reasons as Json[]).map(({ code }) => code) };
+}
+
+function keyOf({ name, type, payload, touches }: Declared): string {
+  const sorted = Object.entries(payload).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([name, type, sorted, touches]);
+}
+
+function contentOf(held: ReadonlyMap<string, Declared>): string {
+  return [...held.values()].map(keyOf).sort().join('\n');
+}
+
+const random = Math.floor(Math.random() * 2 ** 24);
+
+it.each([1, 2, 3, random])(
+  'an iPhone and two watches converge to what is declared: seed %i',
+  async (seed) => {
+    const story = new Story(seed);
+    printOnFailure(() => `seed ${seed}, edits:\n  ${story.edits.join('\n  ')}`);
+    await story.begin();
+    for (let i = 0; i < EDITS; i++) await story.step();
+  },
+  60_000,
+);
