@@ -17,9 +17,9 @@ import {
 import { checkInvariants, settle } from '../support/invariants.ts';
 import { editAtRandom, SETS, type Stage } from './convergence/edits.ts';
 import { type Declared, Model } from './convergence/model.ts';
-import { Cut, Network, type Weather } from './convergence/network.ts';
+import { Cut, deeds, Network, type Weather } from './convergence/network.ts';
 
-const EDITS = 30;
+const STEPS = 24;
 const SESSIONS_MAX = 12;
 const OWN = 'com.escapement.';
 
@@ -44,6 +44,8 @@ class Story implements Stage {
   readonly model = new Model();
   readonly prefix: string;
   readonly edits: string[] = [];
+  /** Of the devices: theirs alone, because an edit may run beside a session. */
+  readonly #moods: Random;
   readonly #serverTokens = new Bijection();
   readonly #setTokens = new Bijection();
   devices: readonly ManagedDevice[] = [];
@@ -51,6 +53,7 @@ class Story implements Stage {
   constructor(seed: number) {
     this.dice = new Random(seed);
     this.network = new Network(this.dice.fork());
+    this.#moods = this.dice.fork();
     this.prefix = `c${seed}`;
   }
 
@@ -85,9 +88,10 @@ class Story implements Stage {
     this.network.forget();
     for (let i = this.dice.pick([1, 1, 1, 2, 4]); i > 0; i--) await this.edit();
     for (const device of this.devices) await this.#expectOnePending(device);
+    const edited = this.edits.length;
     for (const device of this.devices) await this.#untilQuiet(device, this.dice.chance(0.6));
-    // An edit in the middle of one device's session may have come after another's.
-    for (const device of this.devices) await this.#untilQuiet(device, false);
+    // An edit in the middle of one device's session came after another's.
+    if (this.edits.length > edited) for (const device of this.devices) await this.#untilQuiet(device, false);
     for (const [i, device] of this.devices.entries()) {
       const changed = before[i] !== contentOf(this.model.heldBy(device.udid));
       if (changed) expect(this.network.toldOf(device.udid), `${device.name} was told`).toBeGreaterThan(0);
@@ -116,15 +120,20 @@ class Story implements Stage {
       await settle(device);
       const fair = !bad || session > 2;
       this.network.weather = fair ? { bad: false } : this.#badWeather();
-      const notNow = () => !fair && this.dice.chance(0.2);
+      const notNow = () => {
+        const putOff = !fair && this.#moods.chance(0.2);
+        if (putOff) deeds['put off']++;
+        return putOff;
+      };
       try {
         const { commands, sync, reported } = await device.connect({ notNow });
         if (fair && commands.length === 0 && sync === null && !reported) return;
       } catch (error) {
         // A declaration that changed while it was fetched is answered 503, and the device comes again.
         const again = error instanceof SimulatorError && error.message.includes('got 503');
-        if (!(error instanceof Cut) && !again) throw error;
+        if (!again && !(error instanceof Cut)) throw error;
       } finally {
+        await this.network.settled();
         this.network.weather = { bad: false };
       }
     }
@@ -134,8 +143,8 @@ class Story implements Stage {
   #badWeather(): Weather {
     const cut = this.dice.chance(0.4) ? { cutAfter: this.dice.int(8) } : {};
     const at = this.dice.int(6);
-    const meanwhile = { at, act: () => this.edit() };
-    return { bad: true, ...cut, ...(this.dice.chance(0.25) ? { meanwhile } : {}) };
+    const meanwhile = { at, beside: this.dice.chance(0.5), act: () => this.edit() };
+    return { bad: true, ...cut, ...(this.dice.chance(0.3) ? { meanwhile } : {}) };
   }
 
   async #expectOnePending(device: ManagedDevice): Promise<void> {
@@ -160,6 +169,7 @@ class Story implements Stage {
     });
     const wanted = [...expected].map(([name, { declared, active, valid, code }]) => {
       const { kind, type, payload } = declared;
+      verdicts.add(`${kind} ${active ? 'active' : code}`);
       return [name, { kind, type, payload, active, valid, codes: code === null ? [] : [code] }] as const;
     });
     expect(Object.fromEntries(seen), `what ${device.name} holds`).toEqual(Object.fromEntries(wanted));
@@ -216,6 +226,9 @@ function contentOf(held: ReadonlyMap<string, Declared>): string {
   return [...held.values()].map(keyOf).sort().join('\n');
 }
 
+/** What devices made of declarations, in all stories. */
+const verdicts = new Set<string>();
+
 const random = Math.floor(Math.random() * 2 ** 24);
 
 it.each([1, 2, 3, random])(
@@ -224,7 +237,20 @@ it.each([1, 2, 3, random])(
     const story = new Story(seed);
     printOnFailure(() => `seed ${seed}, edits:\n  ${story.edits.join('\n  ')}`);
     await story.begin();
-    for (let i = 0; i < EDITS; i++) await story.step();
+    for (let i = 0; i < STEPS; i++) await story.step();
   },
   60_000,
 );
+
+it('everything that can go wrong did, and every verdict was given', () => {
+  const never = Object.entries(deeds).filter(([, count]) => count === 0);
+  expect(never).toEqual([]);
+  expect([...verdicts].sort()).toEqual([
+    'activation Error.MissingConfigurations',
+    'activation Info.Predicate',
+    'activation active',
+    'configuration Info.NotReferencedByActivation',
+    'configuration active',
+    'management null',
+  ]);
+});

@@ -198,6 +198,23 @@ describe('declarations of an administrator', () => {
     expect(await told(phone)).toBe(true);
   });
 
+  it('that changed and changed back before the device asked are held, and are not told of again', async () => {
+    const phone = await enrolledPhone();
+    const a = await echo('a', '1');
+    await putSet('one', [a]);
+    await assignSet('one', phone);
+    await told(phone);
+    const token = phone.declarationsToken;
+    await echo('a', '2');
+    await echo('a', '1');
+    await settle();
+    const { sync } = await phone.connect();
+    expect([sync?.fetched ?? [], phone.declarationsToken]).toEqual([[], token]);
+    expect(await items(phone)).toMatchObject([{ identifier: a, fetched: true, valid: 'valid' }]);
+    await putSet('one', [a]);
+    expect(await told(phone)).toBe(false);
+  });
+
   it('that changed at the same moment all arrive', async () => {
     const phone = await enrolledPhone();
     const names = ['a', 'b', 'c', 'd', 'e'];
