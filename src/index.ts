@@ -5,16 +5,18 @@ import { PairingObject as PairingObjectCore } from './durable/pairing/object.ts'
 import { createApp } from './http/app.ts';
 import { answerBroken, answerError } from './http/errors.ts';
 import { consoleLog } from './log.ts';
+import { randomUuid } from './pki/random.ts';
 import { epochMs } from './std/time.ts';
 import { Database } from './storage/d1/database.ts';
 import { D1PairingArchive } from './storage/d1/pairings.ts';
+import type { FanoutMessage } from './storage/queue/due.ts';
 import { deviceOutbox, fleetFor, servicesFor } from './wiring.ts';
 
 export { IssuanceObject } from './durable/issuance/object.ts';
 
 export class DeviceObject extends DeviceObjectCore {
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env, deviceOutbox(env));
+    super(ctx, env, deviceOutbox(env), randomUuid);
   }
 }
 
@@ -42,8 +44,18 @@ export default {
     }
   },
 
+  async queue(batch: MessageBatch<FanoutMessage>, env: Env): Promise<void> {
+    const { due } = fleetFor(env);
+    for (const message of batch.messages) {
+      await due.bringSome(epochMs(Date.now()));
+      message.ack();
+    }
+  },
+
   async scheduled(controller: ScheduledController, env: Env): Promise<void> {
-    const count = await fleetFor(env).commands.sweep(epochMs(controller.scheduledTime));
+    const { commands, due } = fleetFor(env);
+    const count = await commands.sweep(epochMs(controller.scheduledTime));
     if (count > 0) consoleLog().event('sweep', { count });
+    await due.sweep();
   },
 };

@@ -37,6 +37,7 @@ export type LogEvent =
   | 'check-in'
   | 'wake'
   | 'drain-failed'
+  | 'manifest-missed'
   | 'sweep'
   | 'admin'
   | 'unavailable'

@@ -8,12 +8,15 @@ import { BootstrapKey } from './domain/admin/bootstrap-key.ts';
 import type { AdminServices } from './domain/admin/services.ts';
 import { CommandQueue } from './domain/command/service.ts';
 import { DeclarativeManagementService } from './domain/declaration/ddm.ts';
+import { DryRuns } from './domain/declaration/dry-run.ts';
+import { DueManifests } from './domain/declaration/due.ts';
+import { Groups } from './domain/declaration/groups.ts';
 import { Declarations } from './domain/declaration/library.ts';
 import { ManifestCompiler } from './domain/declaration/manifest-compiler.ts';
 import { WatchEnrollments } from './domain/declaration/service.ts';
 import { Sets } from './domain/declaration/sets.ts';
+import { Settings } from './domain/declaration/settings.ts';
 import { DeviceStatusReader } from './domain/declaration/status.ts';
-import { DeclarationSync } from './domain/declaration/sync.ts';
 import { CheckInService } from './domain/enrollment/check-in.ts';
 import { FreshDirectory } from './domain/enrollment/directory.ts';
 import type { DeviceMessage, DeviceOutboxPort } from './domain/enrollment/outbox.ts';
@@ -45,7 +48,7 @@ import {
   ENROLLMENT_PROFILE_IDENTIFIER,
 } from './protocol/profile/enrollment-profile.ts';
 import { LogWaker } from './push/log-waker.ts';
-import { Fault } from './std/outcome.ts';
+import { EscapementError, Fault } from './std/outcome.ts';
 import { epochMs } from './std/time.ts';
 import { D1Assignments } from './storage/d1/assignments.ts';
 import { D1CertificateRecords } from './storage/d1/certificates.ts';
@@ -54,12 +57,17 @@ import { Database } from './storage/d1/database.ts';
 import { D1DeclarationLibrary } from './storage/d1/declaration-library.ts';
 import { D1DeclarationSets } from './storage/d1/declaration-sets.ts';
 import { D1Declarations } from './storage/d1/declarations.ts';
-import { recordDeviceMessages } from './storage/d1/device-outbox.ts';
+import { compileChange, recordDeviceMessages } from './storage/d1/device-outbox.ts';
 import { D1Devices } from './storage/d1/devices.ts';
+import { D1Due } from './storage/d1/due.ts';
 import { D1ExpectedDevices } from './storage/d1/expected-devices.ts';
+import { D1Groups } from './storage/d1/groups.ts';
+import { D1Members } from './storage/d1/members.ts';
 import { D1PairingReader } from './storage/d1/pairings.ts';
+import { D1Properties, D1Subscriptions } from './storage/d1/settings.ts';
 import { fetchJwks } from './storage/jwks-fetch.ts';
 import { KvRendered } from './storage/kv/rendered.ts';
+import { QueueDue } from './storage/queue/due.ts';
 
 const built = new WeakMap<Env, Promise<Services>>();
 
@@ -80,12 +88,22 @@ export function fleetFor(env: Env) {
   const isKnown = (udid: Udid) => index.isKnown(udid);
   const waker = new LogWaker(consoleLog());
   const commands = new CommandQueue({ store: new D1Commands(db), devices, waker, isKnown });
-  return { db, devices, index, isKnown, waker, commands, sync: new DeclarationSync(commands, randomUuid) };
+  const manifests = new ManifestCompiler({
+    devices,
+    source: new D1Assignments(db),
+    sha256Hex,
+    onMissed(udid, error) {
+      const errorCode = error instanceof EscapementError ? error.code : 'unknown';
+      consoleLog().event('manifest-missed', { udid, errorCode, error: String(error) });
+    },
+  });
+  const due = new DueManifests({ store: new D1Due(db), queue: new QueueDue(env.FANOUT), manifests });
+  return { db, devices, index, isKnown, waker, commands, manifests, due };
 }
 
 async function build(env: Env): Promise<Services> {
   const config = await readConfig(env);
-  const { db, devices, index, isKnown, commands } = fleetFor(env);
+  const { db, devices, index, isKnown, commands, manifests, due } = fleetFor(env);
   const authority = await importAuthority(config.caCertificatePem, config.caKeyPem.expose());
   const keys = await PairingTokenKeys.import(config.tokenKeys.expose());
   const sealKey = await importSealKey(config.storageKey.expose());
@@ -93,17 +111,21 @@ async function build(env: Env): Promise<Services> {
   const store = new D1Declarations(db);
   const rendered = new KvRendered(env.RENDERED);
   const { publicUrl } = config;
-  const manifests = new ManifestCompiler({ devices, source: new D1Assignments(db), sha256Hex });
   const watchEnrollment = new WatchEnrollments({
     publicUrl,
     devices,
+    directory: index,
     store,
     rendered,
     manifests,
+    due,
     sha256Hex,
+    newUuid: randomUuid,
     isKnown,
   });
   const library = new D1DeclarationLibrary(db);
+  const groups = new D1Groups(db);
+  const sets = new D1DeclarationSets(db);
 
   const cells = issuanceCells(env.ISSUANCE);
   const mint = new IssuanceMint(cells, randomBytes);
@@ -156,8 +178,26 @@ async function build(env: Env): Promise<Services> {
     pairings: new D1PairingReader(db, pairingStore),
     expectedDevices,
     enrollmentLinks: links,
-    declarations: new Declarations({ store: library, rendered, manifests, sha256Hex, newUuid: randomUuid }),
-    sets: new Sets({ store: new D1DeclarationSets(db), library, manifests, devices, isKnown }),
+    declarations: new Declarations({ store: library, rendered, due, sha256Hex, newUuid: randomUuid }),
+    sets: new Sets({ store: sets, groups, library, manifests, due, devices, isKnown, newUuid: randomUuid }),
+    groups: new Groups({ store: groups, due, newUuid: randomUuid }),
+    settings: new Settings({
+      properties: new D1Properties(db),
+      subscriptions: new D1Subscriptions(db),
+      due,
+      isKnown,
+      newUuid: randomUuid,
+    }),
+    dryRuns: new DryRuns({
+      devices,
+      source: new D1Assignments(db),
+      members: new D1Members(db),
+      library,
+      sets,
+      groups,
+      manifests,
+      isKnown,
+    }),
     newUuid: randomUuid,
     publicUrl,
     isEnrollmentProfile: (identifier) => identifier === ENROLLMENT_PROFILE_IDENTIFIER,
@@ -234,24 +274,26 @@ export function deviceOutbox(env: Env): DeviceOutboxPort {
   const pairings = durablePairings(env.PAIRING);
   return {
     async tell(messages) {
-      const { db, sync, waker } = fleetFor(env);
+      const { db, due, waker } = fleetFor(env);
       await recordDeviceMessages(db, messages);
-      for (const message of messages) await tellOwner(message, { pairings, sync, waker });
+      for (const message of messages) await tellOwner(message, { pairings, due, waker });
     },
   };
 }
 
-type Owners = Pick<ReturnType<typeof fleetFor>, 'sync' | 'waker'> & {
+type Owners = Pick<ReturnType<typeof fleetFor>, 'due' | 'waker'> & {
   readonly pairings: ReturnType<typeof durablePairings>;
 };
 
-async function tellOwner(message: DeviceMessage, { pairings, sync, waker }: Owners): Promise<void> {
+/** Runs while the object waits for its telling: nothing here may wait for the object's outbox, as `flush` does. */
+async function tellOwner(message: DeviceMessage, { pairings, due, waker }: Owners): Promise<void> {
   switch (message.kind) {
     case 'pairing':
       await pairings.progress(message.watchUdid, message.pairingId, message.step, message.atMs);
       return;
-    case 'declare':
-      await sync.declare(message.udid, message.point, message.atMs);
+    case 'compile':
+      // D1 has its mark: what fails here, the sweeper makes good.
+      await due.settle(compileChange(message));
       return;
     case 'wake':
       await waker.wake(message.udid);

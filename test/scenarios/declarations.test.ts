@@ -7,7 +7,7 @@ import { evictAllDurableObjects } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Random, type SimulatedPhone, type SimulatedWatch } from '../simulator/index.ts';
-import { declare as putAnyway } from '../support/declare.ts';
+import { declare as putAnyway } from '../support/put-declaration.ts';
 import { countingSql } from '../support/device.ts';
 import {
   admin,
@@ -189,6 +189,13 @@ describe('declarations of an administrator', () => {
     await settle();
     const { commands } = await phone.connect();
     expect(commands.map((one) => one.requestType)).toEqual(['DeclarativeManagement']);
+    await settle();
+    const { items: listed } = await admin('GET', `devices/${phone.udid}/commands`);
+    expect(listed).toMatchObject([{ requestType: 'DeclarativeManagement', state: 'acknowledged' }]);
+    expect(await admin('GET', `devices/${phone.udid}/declarations`)).toMatchObject({
+      declarationsToken: phone.declarationsToken,
+      pending: false,
+    });
     expect(held(phone)).toEqual({ a: '4 (inactive)' });
     const { result, d1 } = await countingSql(() => phone.sync());
     expect([result.changed, d1]).toEqual([false, 0]);

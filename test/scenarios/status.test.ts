@@ -6,11 +6,7 @@ import { evictAllDurableObjects } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { Buffer } from 'node:buffer';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Declaration } from '../../src/domain/declaration/ports.ts';
-import { encodeDeclaration } from '../../src/protocol/ddm/encode.ts';
-import { KvRendered } from '../../src/storage/kv/rendered.ts';
 import type { SimulatedPhone, SimulatedWatch } from '../simulator/index.ts';
-import { devices, START } from '../support/device.ts';
 import {
   admin,
   adminReply,
@@ -18,9 +14,10 @@ import {
   enrolledPhone,
   type Json,
   pairedWatch,
+  send,
+  url,
 } from '../support/front-door.ts';
 import { checkInvariants, settle } from '../support/invariants.ts';
-import { udid } from '../support/pairing.ts';
 
 const SUBSCRIBED = [
   'device.identifier.serial-number',
@@ -42,34 +39,29 @@ afterAll(checkInvariants);
 
 type Device = SimulatedPhone | SimulatedWatch;
 
-/** Declared past the admin API: what is tested is what comes back. */
+/** An administrator has the device report these. */
 async function subscribe(device: Device): Promise<void> {
-  const declarations: Declaration[] = [
-    {
-      kind: 'activation',
-      identifier: 'subscribe',
-      type: 'com.apple.activation.simple',
-      payload: { StandardConfigurations: ['subscription'] },
-      serverToken: '1',
-    },
-    {
-      kind: 'configuration',
-      identifier: 'subscription',
-      type: 'com.apple.configuration.management.status-subscriptions',
-      payload: { StatusItems: SUBSCRIBED.map((Name) => ({ Name })) },
-      serverToken: '1',
-    },
+  const declare = async (identifier: string, type: string, payload: Json) => {
+    const path = `${url}/api/v1/declarations/${identifier}`;
+    const headers = {
+      authorization: `Bearer ${env.ADMIN_KEY}`,
+      'content-type': 'application/json',
+      'If-None-Match': '*',
+    };
+    const reply = await send(
+      new Request(path, { method: 'PUT', headers, body: JSON.stringify({ type, payload }) }),
+    );
+    expect(reply.ok, await reply.text()).toBe(true);
+    return identifier;
+  };
+  const declarations = [
+    await declare('subscription', 'com.apple.configuration.management.status-subscriptions', {
+      StatusItems: SUBSCRIBED.map((Name) => ({ Name })),
+    }),
+    await declare('subscribe', 'com.apple.activation.simple', { StandardConfigurations: ['subscription'] }),
   ];
-  const rendered = new KvRendered(env.RENDERED);
-  for (const declaration of declarations) await rendered.put(declaration, encodeDeclaration(declaration));
-  const entries = declarations.map(({ kind, identifier, serverToken }) => ({
-    kind,
-    identifier,
-    serverToken,
-  }));
-  const object = devices.of(udid(device.udid));
-  await object.setManifest(entries, `subscribed ${device.udid}`, START);
-  await object.flush();
+  await admin('PUT', 'sets/subscribed', { declarations });
+  await admin('PUT', `sets/subscribed/devices/${device.udid}`);
   await device.connect();
 }
 

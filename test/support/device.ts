@@ -4,6 +4,7 @@ import { env } from 'cloudflare:workers';
 import { type MockInstance, vi } from 'vitest';
 import type { CommandPriority, NewCommand } from '../../src/domain/admin/services.ts';
 import type { ReportStatus } from '../../src/domain/command/queue.ts';
+import type { ManifestEntry } from '../../src/domain/declaration/manifest.ts';
 import type { DeclarationReport, Device } from '../../src/domain/enrollment/device.ts';
 import type { ExpectedIdentity } from '../../src/domain/enrollment/state.ts';
 import { VerifiedDevice } from '../../src/domain/identity/verified-device.ts';
@@ -16,7 +17,7 @@ import type { PlistDict } from '../../src/protocol/plist/value.ts';
 import { type Bytes, readUtf8, utf8 } from '../../src/std/bytes.ts';
 import { addMs, type EpochMs, epochMs } from '../../src/std/time.ts';
 import { D1CertificateRecords } from '../../src/storage/d1/certificates.ts';
-import { Database } from '../../src/storage/d1/database.ts';
+import { type Bound, Database } from '../../src/storage/d1/database.ts';
 import { fleetFor } from '../../src/wiring.ts';
 import { serial, udid, value } from './pairing.ts';
 
@@ -124,6 +125,39 @@ export function statusReport(
   return { declarations: null, capabilities: null, status, raw, fleetItems: [], ...rest };
 }
 
+/**
+ * Assigns the device these declarations and no others, and brings them into its manifest. Of a type that nobody
+ * knows, so that none is withheld.
+ */
+export async function assignEntries(
+  device: TestDevice,
+  entries: readonly ManifestEntry[],
+  nowMs = START,
+): Promise<void> {
+  const type = 'com.example.unknown';
+  const run = (sql: string, ...bound: readonly Bound[]) => ({ sql, bound });
+  await database.batch([
+    run('DELETE FROM set_devices WHERE udid = ?', device.udid),
+    run('DELETE FROM set_declarations WHERE set_name = ?', device.udid),
+    run('INSERT OR IGNORE INTO sets (name, updated_at_ms) VALUES (?, ?)', device.udid, nowMs),
+    run('INSERT INTO set_devices (set_name, udid, assigned_at_ms) VALUES (?1, ?1, ?2)', device.udid, nowMs),
+    ...entries.flatMap(({ kind, identifier, serverToken }) => [
+      run(
+        `INSERT INTO declarations (identifier, kind, type, payload, server_token, updated_at_ms)
+         VALUES (?, ?, ?, '{}', ?, ?)
+         ON CONFLICT (identifier) DO UPDATE SET server_token = excluded.server_token`,
+        identifier,
+        kind,
+        type,
+        serverToken,
+        nowMs,
+      ),
+      run('INSERT INTO set_declarations (set_name, identifier) VALUES (?, ?)', device.udid, identifier),
+    ]),
+  ]);
+  await fleet.manifests.hold([device.udid], nowMs);
+}
+
 export interface OrderChoice {
   readonly uuid?: string;
   readonly priority?: CommandPriority;
@@ -145,18 +179,34 @@ export async function queueCommand(device: TestDevice, over: OrderChoice = {}): 
   return commandUuid;
 }
 
+export interface ReportChoice {
+  readonly nowMs?: EpochMs;
+  readonly digest?: string;
+  readonly content?: PlistDict;
+}
+
 /** One message on the command channel, as the Worker handles it. Returns the UUID of the command that came back. */
 export async function connect(
   device: TestDevice,
   status: ReportStatus = 'Idle',
   commandUuid: CommandUuid | null = null,
-  over: { nowMs?: EpochMs; digest?: string; content?: PlistDict } = {},
+  over: ReportChoice = {},
 ): Promise<CommandUuid | null> {
+  const body = await exchange(device, status, commandUuid, over);
+  return body === null ? null : commandIn(body);
+}
+
+/** Likewise, with the bytes that came back. */
+export async function exchange(
+  device: TestDevice,
+  status: ReportStatus,
+  commandUuid: CommandUuid | null,
+  over: ReportChoice = {},
+): Promise<Bytes | null> {
   const { nowMs = START, digest = device.pin, content = new Map() } = over;
   const caller = new VerifiedDevice(device.udid, digest);
   const own = { udid: device.udid, status, commandUuid, errorChain: [], userId: null, content };
-  const body = value(await fleet.commands.connect(caller, { ...own, raw: utf8(`<${status}/>`) }, nowMs));
-  return body === null ? null : commandIn(body);
+  return value(await fleet.commands.connect(caller, { ...own, raw: utf8(`<${status}/>`) }, nowMs));
 }
 
 export function commandIn(body: Bytes): CommandUuid {

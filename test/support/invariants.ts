@@ -134,23 +134,42 @@ function checkCommands(d1: Tables, objects: Map<string, Tables>): void {
     expect([undefined, 'deferred'], `${where} still waits although it ended`).toContain(settled?.['why']);
     const [progress] = rows(tables, 'progress');
     const told = Number(progress?.['work_told']) > Number(progress?.['work_cleared']);
-    const [outstanding] = rows(tables, 'outstanding');
-    expect(told || outstanding?.['command_uuid'] === row['command_uuid'], `${where} will be found`).toBe(
-      true,
-    );
+    const [[outstanding], [declare]] = [rows(tables, 'outstanding'), rows(tables, 'declare_command')];
+    const held = [outstanding, declare].some((own) => own?.['command_uuid'] === row['command_uuid']);
+    expect(told || held, `${where} will be found`).toBe(true);
   }
   for (const [udid, tables] of objects) {
     const [outstanding] = rows(tables, 'outstanding');
+    checkDeclare(udid, tables, history);
     if (outstanding === undefined) continue;
     expect(history.has(outstanding['command_uuid']), `${udid} holds a command that is in history`).toBe(
       false,
     );
   }
-  const perType = pending.filter(
-    (row) => row['request_type'] === 'DeclarativeManagement' && row['state'] === 'pending',
+  const declares = pending.filter((row) => row['request_type'] === 'DeclarativeManagement');
+  const byDevice = new Set(declares.map((row) => row['udid']));
+  expect(declares.length, 'DeclarativeManagement commands in D1, at most one a device').toBe(byDevice.size);
+  for (const row of declares) {
+    const [own] = rows(objects.get(String(row['udid'])), 'declare_command');
+    expect(own?.['command_uuid'], 'a DeclarativeManagement command in D1 is its object’s one').toBe(
+      row['command_uuid'],
+    );
+  }
+}
+
+/** The object's own command: of a live enrollment, out exactly when it is what is outstanding, never one that ended. */
+function checkDeclare(udid: string, tables: Tables, history: ReadonlySet<unknown>): void {
+  const [declare] = rows(tables, 'declare_command');
+  const [enrollment] = rows(tables, 'enrollment');
+  const [outstanding] = rows(tables, 'outstanding');
+  const isOut = outstanding?.['request_type'] === 'DeclarativeManagement';
+  expect(declare !== undefined && declare['delivered_token'] !== null, `${udid} holds its command`).toBe(
+    isOut,
   );
-  const byDevice = new Set(perType.map((row) => row['udid']));
-  expect(perType.length, 'DeclarativeManagement commands waiting, at most one a device').toBe(byDevice.size);
+  if (declare === undefined) return;
+  expect(enrollment?.['state'], `${udid} is to be told`).toBe('enrolled');
+  expect(history.has(declare['command_uuid']), `${udid} is to be told by a command that ended`).toBe(false);
+  if (isOut) expect(outstanding?.['command_uuid']).toBe(declare['command_uuid']);
 }
 
 function checkCertificates(d1: Tables, issuance: Map<string, Tables>): void {

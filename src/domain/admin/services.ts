@@ -14,7 +14,15 @@ import type { KeptReport } from '../declaration/status.ts';
 import type { StatusItem } from '../declaration/status-merge.ts';
 import type { LinkGrant } from '../identity/one-time-link.ts';
 import type { CommandUuid, Platform, SerialNumber, Udid } from '../ids.ts';
-import type { DeclarationLibrary, DeclarationSets } from './declaration-services.ts';
+import type {
+  Changed,
+  DeclarationLibrary,
+  DeclarationSets,
+  DeviceGroups,
+  DeviceSettings,
+  UnknownGroup,
+} from './declaration-services.ts';
+import type { DryRunner } from './dry-run-services.ts';
 
 /** Who is asking. `id` names the key in records; it is not the key. */
 export interface Admin {
@@ -175,17 +183,32 @@ export interface StatusReason {
   readonly description: string | null;
 }
 
-/** Why an assigned iPhone cannot take part yet. */
-export type WatchEnrollmentBlock =
-  | 'not-enrolled'
-  | 'checked-out'
-  | 'unsupervised'
-  | 'no-declarative-management';
+/** Where an assigned iPhone stopped, and why. */
+export interface WatchEnrollmentBlock {
+  readonly reason:
+    | 'not-enrolled'
+    | 'checked-out'
+    | 'unsupervised'
+    | 'os-too-old'
+    /** Its client capabilities do not name watch enrollment. */
+    | 'not-capable'
+    /** It could not use a pinned certificate. */
+    | 'invalid-anchor'
+    | 'invalid-configuration';
+  /** For people; null where the reason says it all. */
+  readonly detail: string | null;
+}
+
+/** How far an iPhone got: the last of these that it reached. */
+export type WatchEnrollmentStage = 'unassigned' | 'assigned' | 'delivered' | 'active' | 'paired';
 
 /** How far the assignment got on one iPhone, as that iPhone last reported it. */
 export interface WatchEnrollmentStatus {
   readonly phone: Udid;
   readonly assigned: boolean;
+  /** The group that the assignment which counts was made to; null for the iPhone's own. */
+  readonly group: string | null;
+  readonly stage: WatchEnrollmentStage;
   readonly assignedAtMs: EpochMs | null;
   /** SHA-256 of each pinned anchor's DER in lower-case hex, in the administrator's order. */
   readonly anchors: readonly string[];
@@ -213,6 +236,23 @@ export interface WatchEnrollmentService {
   /** Taking back what was never assigned is no refusal. Pairings already enrolled stay. */
   withdraw(phone: Udid, nowMs: EpochMs): Promise<Outcome<WatchEnrollmentStatus, AssignRefusal>>;
   status(phone: Udid): Promise<Outcome<WatchEnrollmentStatus, AssignRefusal>>;
+  /** Every iPhone, by UDID: assigned or not. */
+  list(page: PageQuery): Promise<Outcome<Page<WatchEnrollmentStatus>, MalformedCursor>>;
+  /** The group's assignment, which a device's own outranks; everyone's is the group `everyone`. */
+  assignGroup(
+    group: string,
+    anchors: readonly Bytes[],
+    nowMs: EpochMs,
+  ): Promise<Outcome<Changed<WatchEnrollmentGroup>, UnknownGroup>>;
+  withdrawGroup(group: string, nowMs: EpochMs): Promise<{ readonly waiting: number }>;
+  groups(): Promise<readonly WatchEnrollmentGroup[]>;
+}
+
+export interface WatchEnrollmentGroup {
+  readonly group: string;
+  readonly assignedAtMs: EpochMs;
+  /** As in `WatchEnrollmentStatus`. */
+  readonly anchors: readonly string[];
 }
 
 // Pairings
@@ -292,6 +332,9 @@ export interface AdminServices {
   readonly enrollmentLinks: EnrollmentLinks;
   readonly declarations: DeclarationLibrary;
   readonly sets: DeclarationSets;
+  readonly groups: DeviceGroups;
+  readonly settings: DeviceSettings;
+  readonly dryRuns: DryRunner;
   /** A fresh upper-case UUID, for commands that come without one. */
   readonly newUuid: () => string;
   /** Where devices reach this server, without a trailing slash: links begin with it. */

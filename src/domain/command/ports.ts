@@ -40,8 +40,6 @@ export interface CommandStore {
   noted(commandUuid: CommandUuid, nowMs: EpochMs): Promise<void>;
   /** Old enough commands that no object was told of, oldest first. */
   unnoted(createdBeforeMs: EpochMs, limit: number): Promise<readonly UnnotedCommand[]>;
-  /** Pending `DeclarativeManagement` commands of a device. */
-  pendingOfType(udid: Udid, requestType: string): Promise<readonly CommandUuid[]>;
   /** Moves expired commands that no device holds to history; returns how many. */
   expire(nowMs: EpochMs): Promise<number>;
   find(udid: Udid, commandUuid: CommandUuid, nowMs: EpochMs): Promise<CommandRecord | null>;

@@ -28,6 +28,8 @@ export interface QueueView {
   readonly deferred: readonly CommandUuid[];
   /** Whether D1 may hold a command for this device. */
   readonly workWaits: boolean;
+  /** Whether the object itself has a command for it: where its manifest stands, and not put off in this session. */
+  readonly declareWaits: boolean;
 }
 
 export type ReportEffect =
@@ -37,26 +39,17 @@ export type ReportEffect =
   | { readonly kind: 'ignored' }
   | { readonly kind: 'session-started' };
 
-export type NextStep = 'resend' | 'fetch' | 'empty';
+export type NextStep = 'resend' | 'fetch' | 'declare' | 'empty';
 
 /** A device that puts this many commands off in one session is told to rest; it polls again by itself. */
 export const DEFERRED_MAX = 32;
 
-/** What a report means and what the device is to be given next. */
+/** What a report means. */
 export function decideReport(
-  view: QueueView,
+  view: Pick<QueueView, 'outstanding'>,
   status: ReportStatus,
   commandUuid: CommandUuid | null,
-): { readonly effect: ReportEffect; readonly next: NextStep } {
-  const effect = effectOf(view, status, commandUuid);
-  const settled = effect.kind === 'answered' || effect.kind === 'not-now';
-  if (view.outstanding !== null && !settled) return { effect, next: 'resend' };
-  const deferred = view.deferred.length + (effect.kind === 'not-now' ? 1 : 0);
-  const rests = effect.kind !== 'session-started' && deferred >= DEFERRED_MAX;
-  return { effect, next: view.workWaits && !rests ? 'fetch' : 'empty' };
-}
-
-function effectOf(view: QueueView, status: ReportStatus, commandUuid: CommandUuid | null): ReportEffect {
+): ReportEffect {
   if (status === 'Idle') return { kind: 'session-started' };
   const { outstanding } = view;
   if (outstanding === null) return { kind: 'ignored' };
@@ -67,10 +60,23 @@ function effectOf(view: QueueView, status: ReportStatus, commandUuid: CommandUui
   return { kind: 'answered', commandUuid: outstanding.commandUuid, state };
 }
 
+/**
+ * What the device is to be given after the report took its effect. With work in D1 the object's own command goes
+ * between the urgent ones and the others, so D1 is asked first; without, nobody is asked.
+ */
+export function decideNext(view: QueueView, effect: ReportEffect['kind']): NextStep {
+  if (view.outstanding !== null) return 'resend';
+  const rests = effect !== 'session-started' && view.deferred.length >= DEFERRED_MAX;
+  if (rests) return 'empty';
+  if (view.workWaits) return 'fetch';
+  return view.declareWaits ? 'declare' : 'empty';
+}
+
 /** A command row as D1 offers it. */
 export interface Candidate {
   readonly commandUuid: CommandUuid;
   readonly requestType: string;
+  readonly urgent: boolean;
   readonly expiresAtMs: EpochMs | null;
   readonly body: Bytes;
 }

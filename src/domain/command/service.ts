@@ -77,9 +77,7 @@ export class CommandQueue implements CommandService {
       createdAtMs: nowMs,
       expiresAtMs,
     };
-    // Of this one the server keeps a single command waiting, and a full queue must not hide a change of the set.
-    const reserve = requestType === 'DeclarativeManagement' ? 1 : 0;
-    if (!(await this.#store.insert(row, PENDING_MAX + reserve))) {
+    if (!(await this.#store.insert(row, PENDING_MAX))) {
       return (
         (await this.#repeated(udid, commandUuid, body, nowMs)) ??
         refuse({ kind: 'queue-full', pendingMax: PENDING_MAX })
@@ -168,14 +166,6 @@ export class CommandQueue implements CommandService {
   async giveUpUnreadable(device: VerifiedDevice, nowMs: EpochMs): Promise<boolean> {
     const settled = await this.#devices.of(device.udid).settleUnreadable(device.certificateDigest, nowMs);
     return settled.ok && settled.value;
-  }
-
-  /** Takes back what waits of this type and was not delivered, so that its successor is the only one. */
-  async supersede(udid: Udid, requestType: string, nowMs: EpochMs): Promise<void> {
-    for (const commandUuid of await this.#store.pendingOfType(udid, requestType)) {
-      // No flush: this runs inside the object's own telling, which goes on to tell the cancellation.
-      await this.#devices.of(udid).cancel(commandUuid, nowMs);
-    }
   }
 
   /** Finds what failures left behind. Returns how many commands were made good. */

@@ -1,7 +1,7 @@
 /**
  * Declarative management as a device speaks it (handbook section 4.2). `tokens` and `declaration-items` come from
  * the device's own object and cost no query; a declaration comes from the edge's rendering or, missing there, from
- * the store. 404 makes a device drop a declaration, so it is said only of what the device is not to hold.
+ * the store, or is compiled anew for this device if it has one of its own. 404 makes a device drop a declaration, so it is said only of what the device is not to hold.
  */
 
 import { loadCatalog } from '../../protocol/catalog/catalog.ts';
@@ -15,15 +15,16 @@ import {
 } from '../../protocol/ddm/status-report.ts';
 import type { DeclarativeManagement } from '../../protocol/mdm/checkin.ts';
 import type { Bytes } from '../../std/bytes.ts';
-import { Fault, type Outcome, ok, refuse, Unavailable } from '../../std/outcome.ts';
+import { type Outcome, ok, refuse, Unavailable } from '../../std/outcome.ts';
 import { type EpochMs, toTimestamp } from '../../std/time.ts';
 import type { Devices, HeldManifest } from '../enrollment/device.ts';
 import type { DeviceRefusal } from '../enrollment/state.ts';
 import type { VerifiedDevice } from '../identity/verified-device.ts';
+import type { Udid } from '../ids.ts';
 import { fleetItemNames } from './fleet-status.ts';
-import { type DeclarationKind, type DeclarationStatus, RESERVED_PREFIX } from './manifest.ts';
+import type { DeclarationKind, DeclarationStatus, ManifestEntry } from './manifest.ts';
 import type { ManifestCompiler } from './manifest-compiler.ts';
-import type { DeclarationStore, RenderedDeclarations } from './ports.ts';
+import type { Declaration, DeclarationStore, RenderedDeclarations } from './ports.ts';
 import { REPORT_KEPT_BYTES_MAX, statusChange } from './status.ts';
 import type { StatusMergeRefusal } from './status-merge.ts';
 
@@ -48,13 +49,13 @@ export class DeclarativeManagementService {
   readonly #devices: Devices;
   readonly #store: DeclarationStore;
   readonly #rendered: RenderedDeclarations;
-  readonly #manifests: Pick<ManifestCompiler, 'hold'>;
+  readonly #manifests: Pick<ManifestCompiler, 'holdOne' | 'compile'>;
 
   constructor(options: {
     readonly devices: Devices;
     readonly store: DeclarationStore;
     readonly rendered: RenderedDeclarations;
-    readonly manifests: Pick<ManifestCompiler, 'hold'>;
+    readonly manifests: Pick<ManifestCompiler, 'holdOne' | 'compile'>;
   }) {
     this.#devices = options.devices;
     this.#store = options.store;
@@ -96,24 +97,29 @@ export class DeclarativeManagementService {
     if (entry.value === null) return refuse({ kind: 'unknown-declaration' });
     const rendered = await this.#rendered.get(entry.value);
     if (rendered !== null) return ok({ kind: 'declarative', body: rendered });
-    const declaration = await this.#store.find(identifier);
-    if (declaration === null || declaration.serverToken !== entry.value.serverToken) {
-      return this.#mismatch(device, identifier, nowMs);
-    }
+    const declaration = await this.#find(device.udid, entry.value, nowMs);
     const body = encodeDeclaration(declaration);
-    await this.#rendered.put(entry.value, body);
+    if (declaration.shared) await this.#rendered.put(entry.value, body);
     return ok({ kind: 'declarative', body });
   }
 
   /**
-   * Never 404: the device is to hold it, and would drop it. An administrator's declaration changed and the manifest is
-   * yet to follow, so it does now; the device asks again after a 503. The server's own never change.
+   * Never 404: the device is to hold it, and would drop it. If neither the store nor the compiler has it with this
+   * token, it changed and the manifest is yet to follow: so it does now, and the device asks again after a 503.
    */
-  async #mismatch(device: VerifiedDevice, identifier: string, nowMs: EpochMs): Promise<never> {
-    const what = `a manifest names ${identifier}, which is not stored`;
-    if (identifier.startsWith(RESERVED_PREFIX)) throw new Fault('declaration-missing', what);
-    await this.#manifests.hold([device.udid], nowMs);
-    throw new Unavailable('declaration-changed', what);
+  async #find(udid: Udid, entry: ManifestEntry, nowMs: EpochMs): Promise<Declaration & { shared: boolean }> {
+    const { identifier, serverToken } = entry;
+    const stored = await this.#store.find(identifier);
+    if (stored?.serverToken === serverToken) return { ...stored, shared: true };
+    const device = await this.#devices.of(udid).describe();
+    const compiled = device === null ? [] : await this.#manifests.compile(udid, device);
+    const own = compiled.find((one) => one.identifier === identifier && one.serverToken === serverToken);
+    if (own !== undefined && own.payload !== null) {
+      const { kind, type, payload, origin } = own;
+      return { kind, identifier, type, payload, serverToken, shared: origin.setting === 'subscriptions' };
+    }
+    await this.#manifests.holdOne(udid, nowMs);
+    throw new Unavailable('declaration-changed', `${identifier} changed since the manifest was made`);
   }
 
   async #status(device: VerifiedDevice, data: Bytes, nowMs: EpochMs): Answer {

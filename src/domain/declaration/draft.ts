@@ -13,9 +13,14 @@ import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { MalformedIdentifier } from '../ids.ts';
 import { type DeclarationKind, RESERVED_PREFIX } from './manifest.ts';
 import { type Reference, referencesOf } from './references.ts';
+import { hasVariables, isVariable, type VariableUse, variablesOf } from './variables.ts';
 
 /** In canonical JSON. A device gets it in one answer, and D1 keeps it in one row of at most 2 MB. */
 export const PAYLOAD_BYTES_MAX = 256 * 1024;
+
+/** A value has at most 256 characters, so a rendering grows by at most 16 KiB. */
+const VARIABLES_MAX = 64;
+const USES_NAMED_MAX = 32;
 
 export interface DeclarationInput {
   readonly type: string;
@@ -29,16 +34,24 @@ export interface DeclarationDraft {
   readonly type: string;
   readonly payload: JsonObject;
   readonly references: readonly Reference[];
+  /** It holds variables. */
+  readonly templated: boolean;
 }
 
 export type IdentifierRefusal =
   | MalformedIdentifier
   | { readonly kind: 'reserved-identifier'; readonly prefix: string };
 
+export type VariableRefusal =
+  | { readonly kind: 'unknown-variables'; readonly uses: readonly VariableUse[] }
+  | { readonly kind: 'variable-in-predicate' }
+  | { readonly kind: 'too-many-variables'; readonly usesMax: number };
+
 export type DraftRefusal =
   | IdentifierRefusal
   | InvalidContent
   | PredicateRefusal
+  | VariableRefusal
   | { readonly kind: 'payload-too-large'; readonly bytesMax: number };
 
 const KIND = /^com\.apple\.(activation|asset|configuration|management)\./;
@@ -80,7 +93,24 @@ export async function parseDraft(
     const parsed = parsePredicate(predicate);
     if (!parsed.ok) return parsed;
   }
-  return ok({ identifier: identifier.value, kind, type, payload, references: referencesOf(kind, payload) });
+  const templated = judgeVariables(kind, payload);
+  if (!templated.ok) return templated;
+  const references = referencesOf(kind, payload);
+  return ok({ identifier: identifier.value, kind, type, payload, references, templated: templated.value });
+}
+
+/** Whether it holds variables. */
+function judgeVariables(kind: DeclarationKind, payload: JsonObject): Outcome<boolean, VariableRefusal> {
+  const { Predicate: predicate } = payload;
+  if (kind === 'activation' && predicate !== undefined && variablesOf(predicate).length > 0)
+    return refuse({ kind: 'variable-in-predicate' });
+  const uses = variablesOf(payload);
+  if (uses.length > VARIABLES_MAX) return refuse({ kind: 'too-many-variables', usesMax: VARIABLES_MAX });
+  const unknown = uses.filter(({ name }) => !isVariable(name));
+  if (unknown.length > 0)
+    return refuse({ kind: 'unknown-variables', uses: unknown.slice(0, USES_NAMED_MAX) });
+  // The escape of a variable is taken out by the same pass.
+  return ok(kind !== 'activation' && hasVariables(payload));
 }
 
 function unreadable(path: string, expected: string) {

@@ -1,20 +1,31 @@
-/** What the declarations of administrators, their sets and the manifests made of them need from the fleet's records. */
+/**
+ * What declarations, sets, groups and the manifests made of them need from the fleet's records. A write that changes
+ * what devices are to hold takes the change's name and marks those devices in the same transaction (due.ts).
+ */
 
+import type { JsonObject } from '../../protocol/plist/json.ts';
 import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type {
   DeclarationFilter,
   DeclarationRecord,
   DeclarationSummary,
+  GroupRecord,
   Holders,
+  SetGroup,
   SetRecord,
 } from '../admin/declaration-services.ts';
 import type { MalformedCursor, Page, PageQuery } from '../admin/services.ts';
 import type { Udid } from '../ids.ts';
-import type { DeclarationKind, ManifestEntry } from './manifest.ts';
+import type { Change } from './due.ts';
+import type { DeclarationKind } from './manifest.ts';
+import type { DeviceProperties } from './properties.ts';
+import type { Subscriptions } from './subscriptions.ts';
 
 export interface StoredDeclaration extends DeclarationRecord {
   readonly salt: string | null;
+  /** Its payload holds variables: its server token is no device's, each has its own. */
+  readonly templated: boolean;
 }
 
 /** Durable on return. Writes compare and set: false means that nothing was written. */
@@ -31,38 +42,102 @@ export interface LibraryStore {
     declaration: StoredDeclaration,
     targets: readonly string[] | null,
     serverToken: string,
+    change: Change,
   ): Promise<boolean>;
   /** False when the token is another, or something refers to it. */
   remove(identifier: string, serverToken: string): Promise<boolean>;
   holders(identifier: string): Promise<Holders>;
   /** Of those that exist. */
   kindsOf(identifiers: readonly string[]): Promise<ReadonlyMap<string, DeclarationKind>>;
-  /** At most `limit` of the devices whose sets hold the declaration. */
-  devicesWith(identifier: string, limit: number): Promise<readonly Udid[]>;
+  /** As sets hold them; of those that exist. */
+  assigned(identifiers: readonly string[]): Promise<readonly AssignedDeclaration[]>;
+  payloads(identifiers: readonly string[]): Promise<ReadonlyMap<string, JsonObject>>;
+}
+
+/** Who is concerned by what, by UDID and after the cursor: at most `limit`. */
+export interface MemberStore {
+  ofSet(name: string, page: PageQuery): Promise<readonly Udid[]>;
+  ofDeclaration(identifier: string, page: PageQuery): Promise<readonly Udid[]>;
+  ofGroup(name: string, page: PageQuery): Promise<readonly Udid[]>;
 }
 
 export interface SetStore {
   list(page: PageQuery): Promise<Outcome<Page<SetRecord>, MalformedCursor>>;
   find(name: string): Promise<SetRecord | null>;
-  put(name: string, identifiers: readonly string[], nowMs: EpochMs): Promise<void>;
+  put(name: string, identifiers: readonly string[], change: Change): Promise<void>;
   /** False when there is none, or it is assigned. */
   remove(name: string): Promise<boolean>;
+  /** At most `limit` of the devices that it is assigned to by name. */
   devicesOf(name: string, limit: number): Promise<readonly Udid[]>;
+  groupsOf(name: string): Promise<readonly SetGroup[]>;
   /** False when there is no such set. */
-  assign(name: string, udid: Udid, nowMs: EpochMs): Promise<boolean>;
-  unassign(name: string, udid: Udid): Promise<void>;
+  assign(name: string, udid: Udid, change: Change): Promise<boolean>;
+  unassign(name: string, udid: Udid, change: Change): Promise<void>;
   setsOf(udid: Udid): Promise<readonly string[]>;
+  /** False when there is no such set or no such group. Replaces the percentage. */
+  assignGroup(name: string, group: SetGroup, change: Change): Promise<boolean>;
+  unassignGroup(name: string, group: string, change: Change): Promise<void>;
+  setsOfGroup(group: string): Promise<readonly string[]>;
 }
 
-export interface AssignedDeclaration extends ManifestEntry {
+export interface GroupStore {
+  list(page: PageQuery): Promise<Outcome<Page<GroupRecord>, MalformedCursor>>;
+  find(name: string): Promise<GroupRecord | null>;
+  /** False when it is there already. */
+  create(name: string, nowMs: EpochMs): Promise<boolean>;
+  /** False when there is none, or something is assigned to it. */
+  remove(name: string): Promise<boolean>;
+  /** By UDID. */
+  members(name: string, page: PageQuery): Promise<Outcome<Page<Udid>, MalformedCursor>>;
+  add(name: string, udids: readonly Udid[], change: Change): Promise<void>;
+  drop(name: string, udids: readonly Udid[], change: Change): Promise<void>;
+  /** What is assigned to it. */
+  uses(name: string): Promise<{ readonly sets: readonly string[]; readonly watchEnrollment: boolean }>;
+  /** Those that would be in more groups than `groupsMax` with this one. */
+  fullDevices(name: string, udids: readonly Udid[], groupsMax: number): Promise<readonly Udid[]>;
+  /** Of these, the ones that no certificate was ever issued for. */
+  unknownDevices(udids: readonly Udid[]): Promise<readonly Udid[]>;
+}
+
+export interface PropertyStore {
+  find(udid: Udid): Promise<DeviceProperties>;
+  put(udid: Udid, properties: DeviceProperties, change: Change): Promise<void>;
+}
+
+export interface SubscriptionStore {
+  find(): Promise<Subscriptions>;
+  put(platform: 'iOS' | 'watchOS', items: readonly string[], change: Change): Promise<void>;
+  /** Back to the default. */
+  remove(platform: 'iOS' | 'watchOS', change: Change): Promise<void>;
+}
+
+export interface AssignedDeclaration {
+  readonly kind: DeclarationKind;
+  readonly identifier: string;
   readonly type: string;
+  /** The token of what every device gets; or what a device's own rendering is made from. */
+  readonly content:
+    | { readonly serverToken: string }
+    | { readonly payload: JsonObject; readonly templated: boolean; readonly salt: string | null };
+}
+
+/** A set that a device has for itself, or for a group that it is in. */
+export interface Membership {
+  readonly set: string;
+  readonly group: string | null;
+  /** Of the group, the devices whose shard is below it; 100 for a device's own. */
+  readonly percent: number;
 }
 
 /** What is assigned to one device. */
 export interface Assigned {
+  readonly memberships: readonly Membership[];
+  /** At least those of the memberships; shared by the devices of one answer. */
   readonly sets: ReadonlyMap<string, readonly AssignedDeclaration[]>;
-  /** Empty without watch enrollment; `unrecorded` when the assignment is older than the record of what it made. */
-  readonly watchEnrollment: readonly AssignedDeclaration[] | 'unrecorded';
+  /** Of the assignment that counts: its own, else of its groups the first by name, else everyone's. */
+  readonly watchEnrollment: readonly AssignedDeclaration[];
+  readonly properties: DeviceProperties;
+  readonly subscriptions: Subscriptions;
 }
 
 /** Reads may be torn by a change between them; whoever made the change reads after it. */

@@ -1,25 +1,26 @@
 /**
  * The declarations that administrators write. A change is stored by comparing the token it was based on, then
- * rendered at the edge, then brought into the manifest of every device whose sets hold it. Saying the same again
- * changes nothing and goes through the same steps, so that it also mends a change that was not told to all.
+ * rendered at the edge, then brought into the manifest of every device whose sets hold it (due.ts). Saying the same
+ * again changes nothing.
  */
 import { encodeDeclaration } from '../../protocol/ddm/encode.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type {
+  Changed,
   DeclarationFilter,
   DeclarationLibrary,
   DeclarationRecord,
   Precondition,
+  PutDeclaration,
   PutRefusal,
   RemoveRefusal,
-  TooManyDevices,
   TouchRefusal,
 } from '../admin/declaration-services.ts';
 import type { PageQuery } from '../admin/services.ts';
 import { type DeclarationDraft, type DeclarationInput, parseDraft, parseOwnIdentifier } from './draft.ts';
+import type { Change, DueManifests } from './due.ts';
 import type { LibraryStore, StoredDeclaration } from './library-ports.ts';
-import { DEVICES_PER_CHANGE_MAX, type ManifestCompiler } from './manifest-compiler.ts';
 import type { RenderedDeclarations, Sha256Hex } from './ports.ts';
 import type { Reference } from './references.ts';
 import { serverTokenOf } from './server-token.ts';
@@ -27,7 +28,7 @@ import { serverTokenOf } from './server-token.ts';
 export interface LibraryOptions {
   readonly store: LibraryStore;
   readonly rendered: RenderedDeclarations;
-  readonly manifests: Pick<ManifestCompiler, 'hold'>;
+  readonly due: DueManifests;
   readonly sha256Hex: Sha256Hex;
   readonly newUuid: () => string;
 }
@@ -52,30 +53,25 @@ export class Declarations implements DeclarationLibrary {
     input: DeclarationInput,
     precondition: Precondition,
     nowMs: EpochMs,
-  ): Promise<Outcome<{ declaration: DeclarationRecord; created: boolean }, PutRefusal>> {
+  ): Promise<Outcome<PutDeclaration, PutRefusal>> {
     const draft = await parseDraft(name, input);
     if (!draft.ok) return draft;
     const current = await this.#options.store.find(draft.value.identifier);
     const salt = current?.salt ?? null;
     const serverToken = await serverTokenOf(draft.value, salt, this.#options.sha256Hex);
-    if (current?.serverToken === serverToken) {
-      await this.#tell(current, nowMs);
-      return ok({ declaration: current, created: false });
-    }
+    if (current?.serverToken === serverToken) return ok({ changed: current, created: false, waiting: 0 });
     if (!holds(precondition, current)) return refuse({ kind: 'precondition-failed' });
     if (current !== null && current.kind !== draft.value.kind)
       return refuse({ kind: 'kind-fixed', current: current.kind });
     const missing = await this.#missing(draft.value.references);
     if (missing.length > 0) return refuse({ kind: 'unknown-references', references: missing });
-    const { kind, identifier, type, payload } = draft.value;
-    const next = { kind, identifier, type, payload, serverToken, salt, updatedAtMs: nowMs };
+    const { kind, identifier, type, payload, templated } = draft.value;
+    const next = { kind, identifier, type, payload, templated, serverToken, salt, updatedAtMs: nowMs };
     const written = await this.#write(next, targetsOf(draft.value), current);
-    if (!written.ok) return written;
-    await this.#tell(next, nowMs);
-    return ok({ declaration: next, created: current === null });
+    return written.ok ? ok({ changed: next, created: current === null, waiting: written.value }) : written;
   }
 
-  async touch(name: string, nowMs: EpochMs): Promise<Outcome<DeclarationRecord, TouchRefusal>> {
+  async touch(name: string, nowMs: EpochMs): Promise<Outcome<Changed<DeclarationRecord>, TouchRefusal>> {
     const identifier = parseOwnIdentifier(name);
     if (!identifier.ok) return identifier;
     const current = await this.#options.store.find(identifier.value);
@@ -84,9 +80,7 @@ export class Declarations implements DeclarationLibrary {
     const serverToken = await serverTokenOf(current, salt, this.#options.sha256Hex);
     const next = { ...current, salt, serverToken, updatedAtMs: nowMs };
     const written = await this.#write(next, null, current);
-    if (!written.ok) return written;
-    await this.#tell(next, nowMs);
-    return ok(next);
+    return written.ok ? ok({ changed: next, waiting: written.value }) : written;
   }
 
   async remove(
@@ -111,29 +105,22 @@ export class Declarations implements DeclarationLibrary {
     return references.filter((one) => kinds.get(one.identifier) !== one.kind);
   }
 
-  /** `targets` is null when what it refers to stays as it is. */
+  /** How many devices are left to the background. `targets` is null when what it refers to stays as it is. */
   async #write(
     next: StoredDeclaration,
     targets: readonly string[] | null,
     current: StoredDeclaration | null,
-  ): Promise<Outcome<null, TooManyDevices | { readonly kind: 'precondition-failed' }>> {
-    const { store } = this.#options;
-    const devices = await store.devicesWith(next.identifier, DEVICES_PER_CHANGE_MAX + 1);
-    if (devices.length > DEVICES_PER_CHANGE_MAX)
-      return refuse({ kind: 'too-many-devices', devicesMax: DEVICES_PER_CHANGE_MAX });
+  ): Promise<Outcome<number, { readonly kind: 'precondition-failed' }>> {
+    const { store, rendered, due, newUuid } = this.#options;
+    const change: Change = { id: newUuid(), atMs: next.updatedAtMs };
     const written =
       current === null
         ? await store.insert(next, targets ?? [])
-        : await store.replace(next, targets, current.serverToken);
-    return written ? ok(null) : refuse({ kind: 'precondition-failed' });
-  }
-
-  /** Devices are read after the write: a set that gained the declaration since has read it as it now stands. */
-  async #tell(declaration: DeclarationRecord, nowMs: EpochMs): Promise<void> {
-    const { store, rendered, manifests } = this.#options;
-    await rendered.put(declaration, encodeDeclaration(declaration));
-    const devices = await store.devicesWith(declaration.identifier, DEVICES_PER_CHANGE_MAX);
-    await manifests.hold(devices, nowMs);
+        : await store.replace(next, targets, current.serverToken, change);
+    if (!written) return refuse({ kind: 'precondition-failed' });
+    // What each device has a rendering of its own of is rendered when it fetches it.
+    if (!next.templated) await rendered.put(next, encodeDeclaration(next));
+    return ok(current === null ? 0 : await due.settle(change));
   }
 }
 

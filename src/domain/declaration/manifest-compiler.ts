@@ -1,116 +1,129 @@
 /**
- * A device's manifest: the union of its sets' declarations and of its watch enrollment's, without what its platform
- * and OS version do not take (the catalog's rule; supervision and the rest are left to the device, which reports
- * them). Everything that changes an assignment comes through `hold`, so that none overwrites another.
+ * Brings devices' manifests up to date with what they are assigned. Everything that changes an assignment comes
+ * through `hold`, so that none overwrites another; what a device is to hold is decided in compile.ts.
  *
  * Order: two changes at once may hand a device their manifests in either order. Each reads the assignments again
  * after it handed one over, until what it read is what it handed over; so the last one handed over was read after the
- * last change. An activation is not withheld with a configuration that is: it fails on the device, which says so.
+ * last change.
  */
-import { type KindCatalog, loadCatalog } from '../../protocol/catalog/catalog.ts';
-import { type CatalogTarget, entryUnsupported, type Unsupported } from '../../protocol/catalog/support.ts';
-import { DECLARATION_KINDS } from '../../protocol/ddm/endpoint.ts';
 import { utf8 } from '../../std/bytes.ts';
 import { Unavailable } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { DeviceDescription, Devices } from '../enrollment/device.ts';
 import type { Udid } from '../ids.ts';
-import type { Assigned, AssignedDeclaration, AssignmentSource } from './library-ports.ts';
-import { type DeclarationKind, type ManifestEntry, manifestContent, RESERVED_PREFIX } from './manifest.ts';
+import {
+  type Catalogs,
+  type CompiledDeclaration,
+  compileManifest,
+  entriesOf,
+  loadCatalogs,
+} from './compile.ts';
+import type { Assigned, AssignmentSource } from './library-ports.ts';
+import { manifestContent } from './manifest.ts';
 import type { Sha256Hex } from './ports.ts';
 
-/** One request tells this many devices: two calls to each object, and five queries for every `DEVICES_PER_READ`. */
-export const DEVICES_PER_CHANGE_MAX = 500;
 const DEVICES_PER_READ = 50;
 /** Objects spoken to at once. */
 const CONCURRENCY = 16;
-/** So few devices have their command queued before the answer; the others' objects queue it by themselves. */
-const FLUSHED_MAX = 16;
 /** Each further pass means that somebody else changed the same devices meanwhile. */
 const PASSES_MAX = 6;
 
-export interface CompiledDeclaration extends AssignedDeclaration {
-  readonly origin: { readonly sets: readonly string[]; readonly watchEnrollment: boolean };
-  readonly withheld: Unsupported | null;
+export interface CompilerOptions {
+  readonly devices: Devices;
+  readonly source: AssignmentSource;
+  readonly sha256Hex: Sha256Hex;
+  /** Hears why a device could not be told. */
+  readonly onMissed: (udid: Udid, error: unknown) => void;
 }
 
-type Catalogs = ReadonlyMap<DeclarationKind, KindCatalog>;
-
 export class ManifestCompiler {
-  readonly #devices: Devices;
-  readonly #source: AssignmentSource;
-  readonly #sha256Hex: Sha256Hex;
+  readonly #options: CompilerOptions;
 
-  constructor(options: {
-    readonly devices: Devices;
-    readonly source: AssignmentSource;
-    readonly sha256Hex: Sha256Hex;
-  }) {
-    this.#devices = options.devices;
-    this.#source = options.source;
-    this.#sha256Hex = options.sha256Hex;
+  constructor(options: CompilerOptions) {
+    this.#options = options;
   }
 
-  /** Brings these devices' manifests up to date; a device whose manifest changes is told by its object. */
-  async hold(udids: readonly Udid[], nowMs: EpochMs): Promise<void> {
+  /**
+   * Brings these devices' manifests up to date; a device whose manifest changes is told by its object. Returns those
+   * that could not be reached: one that does not answer keeps none of the others waiting.
+   */
+  async hold(udids: readonly Udid[], nowMs: EpochMs): Promise<readonly Udid[]> {
     const catalogs = await loadCatalogs();
-    const flush = udids.length <= FLUSHED_MAX;
-    const failures: unknown[] = [];
-    for (let at = 0; at < udids.length; at += DEVICES_PER_READ) {
-      const chunk = udids.slice(at, at + DEVICES_PER_READ);
-      // One device that does not answer must not keep the others from being told; the caller hears of it at the end.
-      await this.#holdChunk(chunk, { catalogs, nowMs, flush, failures });
-    }
-    if (failures.length > 0) throw failures[0];
+    const missed: Udid[] = [];
+    for (let at = 0; at < udids.length; at += DEVICES_PER_READ)
+      await this.#holdChunk(udids.slice(at, at + DEVICES_PER_READ), { catalogs, nowMs, missed });
+    return missed;
+  }
+
+  /** `hold` for one device, whose caller must know. */
+  async holdOne(udid: Udid, nowMs: EpochMs): Promise<void> {
+    const missed = await this.hold([udid], nowMs);
+    if (missed.length > 0) throw new Unavailable('manifest-missed', 'the device did not take its manifest');
   }
 
   /** What the device is to hold and why, from the assignments as they stand. */
   async compile(udid: Udid, device: DeviceDescription): Promise<readonly CompiledDeclaration[]> {
-    const catalogs = await loadCatalogs();
-    const assigned = (await this.#source.assigned([udid])).get(udid);
-    return assigned === undefined ? [] : compile(assigned, device, catalogs);
+    const assigned = (await this.#options.source.assigned([udid])).get(udid);
+    return assigned === undefined ? [] : this.compileAssigned(udid, assigned, device);
   }
 
-  async #holdChunk(udids: readonly Udid[], change: Change): Promise<void> {
+  /** From these assignments instead. */
+  async compileAssigned(
+    udid: Udid,
+    assigned: Assigned,
+    device: DeviceDescription,
+  ): Promise<readonly CompiledDeclaration[]> {
+    const { sha256Hex } = this.#options;
+    return compileManifest(udid, assigned, device, { catalogs: await loadCatalogs(), sha256Hex });
+  }
+
+  async #holdChunk(udids: readonly Udid[], change: HoldChange): Promise<void> {
     const held = new Map<Udid, Held>();
     let open = udids;
-    for (let pass = 0; pass < PASSES_MAX; pass++) {
-      const assigned = await this.#source.assigned(open);
+    for (let pass = 0; pass < PASSES_MAX && open.length > 0; pass++) {
+      const assigned = await this.#options.source.assigned(open);
       const told: Udid[] = [];
-      await forEachBounded(open, change.failures, async (udid) => {
+      await forEachBounded(open, async (udid) => {
         const found = assigned.get(udid);
-        if (found === undefined) return;
-        if (await this.#tell(udid, found, held, change)) told.push(udid);
+        try {
+          if (found !== undefined && (await this.#tell(udid, found, held, change))) told.push(udid);
+        } catch (error) {
+          // The others go on; the caller hears of this one.
+          change.missed.push(udid);
+          this.#options.onMissed(udid, error);
+        }
       });
-      if (told.length === 0) return;
       open = told;
     }
-    change.failures.push(new Unavailable('manifest-contended', 'others kept changing the same devices'));
+    for (const udid of open) {
+      change.missed.push(udid);
+      this.#options.onMissed(udid, new Unavailable('manifest-contended', 'others kept changing this device'));
+    }
   }
 
   /** Whether a manifest was handed over. */
-  async #tell(udid: Udid, assigned: Assigned, held: Map<Udid, Held>, change: Change): Promise<boolean> {
-    const object = this.#devices.of(udid);
+  async #tell(udid: Udid, assigned: Assigned, held: Map<Udid, Held>, change: HoldChange): Promise<boolean> {
+    const { devices, sha256Hex } = this.#options;
+    const object = devices.of(udid);
     const before = held.get(udid);
     const device = before?.device ?? (await object.describe());
     if (device === null) return false;
-    const entries = entriesOf(compile(assigned, device, change.catalogs));
-    const token = await this.#sha256Hex(utf8(manifestContent(entries)));
+    const { catalogs, nowMs } = change;
+    const entries = entriesOf(await compileManifest(udid, assigned, device, { catalogs, sha256Hex }));
+    const token = await sha256Hex(utf8(manifestContent(entries)));
     if (before?.token === token) return false;
     // A device that never held anything has nothing to be told of.
     if (before === undefined && entries.length === 0 && device.declarations.length === 0) return false;
-    await object.setManifest(entries, token, change.nowMs);
+    await object.setManifest(entries, token, nowMs);
     held.set(udid, { device, token });
-    if (change.flush) await object.flush();
     return true;
   }
 }
 
-interface Change {
+interface HoldChange {
   readonly catalogs: Catalogs;
   readonly nowMs: EpochMs;
-  readonly flush: boolean;
-  readonly failures: unknown[];
+  readonly missed: Udid[];
 }
 
 interface Held {
@@ -118,78 +131,10 @@ interface Held {
   readonly token: string;
 }
 
-/** In order of kind and identifier, each once. */
-function compile(
-  assigned: Assigned,
-  device: DeviceDescription,
-  catalogs: Catalogs,
-): readonly CompiledDeclaration[] {
-  const { platform, osVersion } = device;
-  const compiled = new Map<string, CompiledDeclaration>();
-  const add = (declaration: AssignedDeclaration, set: string | null) => {
-    const origin = compiled.get(declaration.identifier)?.origin ?? { sets: [], watchEnrollment: false };
-    compiled.set(declaration.identifier, {
-      ...declaration,
-      origin:
-        set === null ? { ...origin, watchEnrollment: true } : { ...origin, sets: [...origin.sets, set] },
-      withheld: withheld(declaration, { platform, osVersion }, catalogs),
-    });
-  };
-  for (const [set, declarations] of assigned.sets) for (const one of declarations) add(one, set);
-  for (const one of watchEnrollmentOf(assigned, device)) add(one, null);
-  return [...compiled.values()].sort(
-    (a, b) => compare(a.kind, b.kind) || compare(a.identifier, b.identifier),
-  );
-}
-
-/** An assignment that did not record its declarations stays as the phone holds it. */
-function watchEnrollmentOf(assigned: Assigned, device: DeviceDescription): readonly AssignedDeclaration[] {
-  if (assigned.watchEnrollment !== 'unrecorded') return assigned.watchEnrollment;
-  return device.declarations
-    .filter(({ identifier }) => identifier.startsWith(RESERVED_PREFIX))
-    .map(({ kind, identifier, serverToken }) => ({ kind, identifier, serverToken, type: '' }));
-}
-
-/** A type that the catalog does not know is given to everyone: its author allowed it. */
-function withheld(
-  { kind, type }: AssignedDeclaration,
-  target: CatalogTarget,
-  catalogs: Catalogs,
-): Unsupported | null {
-  const entry = catalogs.get(kind)?.find(type) ?? null;
-  return entry === null ? null : entryUnsupported(entry, target);
-}
-
-function entriesOf(compiled: readonly CompiledDeclaration[]): readonly ManifestEntry[] {
-  return compiled
-    .filter((one) => one.withheld === null)
-    .map(({ kind, identifier, serverToken }) => ({ kind, identifier, serverToken }));
-}
-
-async function loadCatalogs(): Promise<Catalogs> {
-  const loaded = DECLARATION_KINDS.map(async (kind) => [kind, await loadCatalog(kind)] as const);
-  return new Map(await Promise.all(loaded));
-}
-
-async function forEachBounded<T>(
-  items: readonly T[],
-  failures: unknown[],
-  act: (item: T) => Promise<void>,
-): Promise<void> {
+async function forEachBounded<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
   const waiting = items.values();
   const work = async () => {
-    for (const item of waiting) {
-      try {
-        await act(item);
-      } catch (error) {
-        // The others go on; `hold` throws the first failure when all are done.
-        failures.push(error);
-      }
-    }
+    for (const item of waiting) await act(item);
   };
   await Promise.all(Array.from({ length: Math.min(CONCURRENCY, items.length) }, work));
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

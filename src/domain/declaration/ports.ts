@@ -3,6 +3,7 @@ import type { JsonObject } from '../../protocol/plist/json.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Udid } from '../ids.ts';
+import type { Change } from './due.ts';
 import type { DeclarationKind, ManifestEntry } from './manifest.ts';
 
 export interface Declaration {
@@ -20,23 +21,36 @@ export interface Asset {
   readonly data: Bytes;
 }
 
+/** One iPhone, or the iPhones of a group; everyone's is the group `everyone`. */
+export type WatchEnrollmentTarget =
+  | { readonly kind: 'device'; readonly udid: Udid }
+  | { readonly kind: 'group'; readonly name: string };
+
 export interface WatchEnrollmentAssignment {
+  /** The group that it was assigned to; null for an iPhone's own. */
+  readonly group: string | null;
   readonly assignedAtMs: EpochMs;
   /** SHA-256 of each pinned anchor in lower-case hex, in the administrator's order. */
   readonly anchors: readonly string[];
 }
 
+export interface CompiledWatchEnrollment {
+  readonly declarations: readonly Declaration[];
+  readonly assets: readonly Asset[];
+  /** SHA-256 of each anchor in lower-case hex, in the order given, each once. */
+  readonly anchors: readonly string[];
+}
+
 /** The declarations and assignments of the fleet. Durable on return; one call is one transaction. */
 export interface DeclarationStore {
-  /** Stores the declarations and assets, and the assignment that uses them, together. */
-  assign(
-    phone: Udid,
-    assignment: WatchEnrollmentAssignment,
-    declarations: readonly Declaration[],
-    assets: readonly Asset[],
-  ): Promise<void>;
-  withdraw(phone: Udid): Promise<void>;
+  /** Stores the declarations and assets, and the assignment that uses them, together. False for an unknown group. */
+  assign(target: WatchEnrollmentTarget, compiled: CompiledWatchEnrollment, change: Change): Promise<boolean>;
+  withdraw(target: WatchEnrollmentTarget, change: Change): Promise<void>;
+  /** The one that counts: the iPhone's own, else of its groups the first by name, else everyone's. */
   assignment(phone: Udid): Promise<WatchEnrollmentAssignment | null>;
+  ofGroup(name: string): Promise<WatchEnrollmentAssignment | null>;
+  /** By name. */
+  groups(): Promise<readonly WatchEnrollmentAssignment[]>;
   find(identifier: string): Promise<Declaration | null>;
   asset(identifier: string): Promise<Asset | null>;
   /** Pairings that this iPhone claimed. */

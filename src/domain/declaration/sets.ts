@@ -1,31 +1,35 @@
 /**
- * Sets of declarations and the devices they are assigned to. A device holds the union of its sets; each change is
- * stored first and then brought into the manifests of the devices that it concerns.
+ * Sets of declarations, and the devices and groups they are assigned to. A device holds the union of its sets; each
+ * change is stored with the marks of the devices that it concerns, and then brought to them (due.ts).
  */
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type {
+  Changed,
   DeclarationSets,
   DeviceDeclaration,
+  DeviceManifest,
+  PutSet,
+  SetAssignGroupRefusal,
   SetAssignRefusal,
+  SetGroup,
   SetPutRefusal,
   SetRecord,
   SetRemoveRefusal,
+  UnknownGroup,
   UnknownSet,
 } from '../admin/declaration-services.ts';
 import type { PageQuery, UnknownDevice } from '../admin/services.ts';
 import type { DescribedDeclaration, DeviceDescription, Devices } from '../enrollment/device.ts';
 import type { MalformedIdentifier, Udid } from '../ids.ts';
-import type { LibraryStore, SetStore } from './library-ports.ts';
+import type { CompiledDeclaration } from './compile.ts';
+import type { Change, DueManifests } from './due.ts';
+import type { GroupStore, LibraryStore, SetStore } from './library-ports.ts';
 import { RESERVED_PREFIX } from './manifest.ts';
-import {
-  type CompiledDeclaration,
-  DEVICES_PER_CHANGE_MAX,
-  type ManifestCompiler,
-} from './manifest-compiler.ts';
+import type { ManifestCompiler } from './manifest-compiler.ts';
 
-/** 20 sets of 200 declarations: a manifest of 4,000 rows, some 500 KB of declaration items. */
-export const SETS_PER_DEVICE_MAX = 20;
+/** Of a device, and of a group. */
+export const SETS_MAX = 20;
 export const DECLARATIONS_PER_SET_MAX = 200;
 /** Enough of the devices that hinder a removal to find the rest by. */
 const DEVICES_NAMED_MAX = 32;
@@ -33,11 +37,14 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 export interface SetOptions {
   readonly store: SetStore;
+  readonly groups: Pick<GroupStore, 'find'>;
   readonly library: Pick<LibraryStore, 'kindsOf'>;
-  readonly manifests: Pick<ManifestCompiler, 'hold' | 'compile'>;
+  readonly manifests: Pick<ManifestCompiler, 'compile'>;
+  readonly due: DueManifests;
   readonly devices: Devices;
   /** Whether a certificate was ever issued for a UDID: no object is made for a guess. */
   readonly isKnown: (udid: Udid) => Promise<boolean>;
+  readonly newUuid: () => string;
 }
 
 export class Sets implements DeclarationSets {
@@ -59,32 +66,31 @@ export class Sets implements DeclarationSets {
     name: string,
     identifiers: readonly string[],
     nowMs: EpochMs,
-  ): Promise<Outcome<{ set: SetRecord; created: boolean }, SetPutRefusal>> {
+  ): Promise<Outcome<PutSet, SetPutRefusal>> {
     const parsed = parseSetName(name);
     if (!parsed.ok) return parsed;
-    const { store, library, manifests } = this.#options;
+    const { store, library, due } = this.#options;
     const known = await library.kindsOf(identifiers);
     const unknown = identifiers.filter((one) => !known.has(one) || one.startsWith(RESERVED_PREFIX));
     if (unknown.length > 0) return refuse({ kind: 'unknown-declarations', identifiers: unknown });
-    const before = await store.devicesOf(name, DEVICES_PER_CHANGE_MAX + 1);
-    if (before.length > DEVICES_PER_CHANGE_MAX)
-      return refuse({ kind: 'too-many-devices', devicesMax: DEVICES_PER_CHANGE_MAX });
-    const created = (await store.find(name)) === null;
-    await store.put(name, [...new Set(identifiers)].sort(), nowMs);
-    // Read after the write: a device assigned meanwhile has either read the new set, or is told here.
-    const devices = await store.devicesOf(name, DEVICES_PER_CHANGE_MAX);
-    await manifests.hold(devices, nowMs);
+    const before = await store.find(name);
     const declarations = [...new Set(identifiers)].sort();
-    return ok({ set: { name, declarations, devices: devices.length, updatedAtMs: nowMs }, created });
+    const change = this.#change(nowMs);
+    await store.put(name, declarations, change);
+    const waiting = await due.settle(change);
+    const { devices, groups } = before ?? { devices: 0, groups: [] };
+    const changed = { name, declarations, devices, groups, updatedAtMs: nowMs };
+    return ok({ changed, created: before === null, waiting });
   }
 
   async remove(name: string): Promise<Outcome<{ removed: true }, SetRemoveRefusal>> {
     const { store } = this.#options;
     if (await store.remove(name)) return ok({ removed: true });
     const devices = await store.devicesOf(name, DEVICES_NAMED_MAX);
-    return devices.length === 0
+    const groups = (await store.groupsOf(name)).map((one) => one.group);
+    return devices.length + groups.length === 0
       ? refuse({ kind: 'unknown-set', name })
-      : refuse({ kind: 'set-assigned', devices });
+      : refuse({ kind: 'set-assigned', devices, groups });
   }
 
   async assign(
@@ -92,14 +98,15 @@ export class Sets implements DeclarationSets {
     udid: Udid,
     nowMs: EpochMs,
   ): Promise<Outcome<{ assigned: true }, SetAssignRefusal>> {
-    const { store, manifests } = this.#options;
+    const { store, due } = this.#options;
     const device = await this.#device(udid);
     if (!device.ok) return device;
     const sets = await store.setsOf(udid);
-    if (!sets.includes(name) && sets.length >= SETS_PER_DEVICE_MAX)
-      return refuse({ kind: 'device-sets-full', setsMax: SETS_PER_DEVICE_MAX });
-    if (!(await store.assign(name, udid, nowMs))) return refuse({ kind: 'unknown-set', name });
-    await manifests.hold([udid], nowMs);
+    if (!sets.includes(name) && sets.length >= SETS_MAX)
+      return refuse({ kind: 'device-sets-full', setsMax: SETS_MAX });
+    const change = this.#change(nowMs);
+    if (!(await store.assign(name, udid, change))) return refuse({ kind: 'unknown-set', name });
+    await due.settle(change);
     return ok({ assigned: true });
   }
 
@@ -108,21 +115,62 @@ export class Sets implements DeclarationSets {
     udid: Udid,
     nowMs: EpochMs,
   ): Promise<Outcome<{ assigned: false }, UnknownSet | UnknownDevice>> {
-    const { store, manifests } = this.#options;
+    const { store, due } = this.#options;
     const device = await this.#device(udid);
     if (!device.ok) return device;
     if ((await store.find(name)) === null) return refuse({ kind: 'unknown-set', name });
-    await store.unassign(name, udid);
-    await manifests.hold([udid], nowMs);
+    const change = this.#change(nowMs);
+    await store.unassign(name, udid, change);
+    await due.settle(change);
     return ok({ assigned: false });
   }
 
-  async ofDevice(udid: Udid): Promise<Outcome<readonly DeviceDeclaration[], UnknownDevice>> {
+  async assignGroup(
+    name: string,
+    assignment: SetGroup,
+    nowMs: EpochMs,
+  ): Promise<Outcome<Changed<SetGroup>, SetAssignGroupRefusal>> {
+    const { store, groups, due } = this.#options;
+    const { group } = assignment;
+    const sets = await store.setsOfGroup(group);
+    if (!sets.includes(name) && sets.length >= SETS_MAX)
+      return refuse({ kind: 'group-sets-full', setsMax: SETS_MAX });
+    const change = this.#change(nowMs);
+    if (await store.assignGroup(name, assignment, change))
+      return ok({ changed: assignment, waiting: await due.settle(change) });
+    const missing = (await groups.find(group)) === null;
+    return refuse(missing ? { kind: 'unknown-group', name: group } : { kind: 'unknown-set', name });
+  }
+
+  async unassignGroup(
+    name: string,
+    group: string,
+    nowMs: EpochMs,
+  ): Promise<Outcome<{ waiting: number }, UnknownSet | UnknownGroup>> {
+    const { store, groups, due } = this.#options;
+    if ((await store.find(name)) === null) return refuse({ kind: 'unknown-set', name });
+    if ((await groups.find(group)) === null) return refuse({ kind: 'unknown-group', name: group });
+    const change = this.#change(nowMs);
+    await store.unassignGroup(name, group, change);
+    return ok({ waiting: await due.settle(change) });
+  }
+
+  async ofDevice(udid: Udid): Promise<Outcome<DeviceManifest, UnknownDevice>> {
     const device = await this.#device(udid);
     if (!device.ok) return device;
     const compiled = await this.#options.manifests.compile(udid, device.value);
     const held = new Map(device.value.declarations.map((one) => [one.identifier, one]));
-    return ok(compiled.map((one) => describe(one, held.get(one.identifier))));
+    const { declarationsToken, manifestChangedAtMs: changedAtMs, declarePending: pending } = device.value;
+    const items = compiled.map((one) => describe(one, held.get(one.identifier)));
+    return ok({ items, declarationsToken, changedAtMs, pending });
+  }
+
+  waiting() {
+    return this.#options.due.waiting();
+  }
+
+  #change(atMs: EpochMs): Change {
+    return { id: this.#options.newUuid(), atMs };
   }
 
   async #device(udid: Udid): Promise<Outcome<DeviceDescription, UnknownDevice>> {
@@ -146,7 +194,7 @@ function describe(one: CompiledDeclaration, held: DescribedDeclaration | undefin
     kind,
     serverToken,
     origin,
-    withheld: withheld === null ? null : { rule: withheld.rule, expected: withheld.expected },
+    withheld,
     fetched: current?.fetched ?? false,
     active: current?.status?.active ?? null,
     valid: current?.status?.valid ?? null,

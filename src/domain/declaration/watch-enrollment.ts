@@ -9,17 +9,10 @@ import { canonicalJson } from '../../protocol/ddm/canonical-json.ts';
 import type { JsonObject } from '../../protocol/plist/json.ts';
 import { type Bytes, utf8 } from '../../std/bytes.ts';
 import type { DeclarationKind } from './manifest.ts';
-import type { Asset, Declaration, Sha256Hex } from './ports.ts';
+import type { Asset, CompiledWatchEnrollment, Declaration, Sha256Hex } from './ports.ts';
 import { serverTokenOf } from './server-token.ts';
 
 const PREFIX = 'com.escapement.watch-enrollment';
-
-export interface CompiledWatchEnrollment {
-  readonly declarations: readonly Declaration[];
-  readonly assets: readonly Asset[];
-  /** SHA-256 of each anchor in lower-case hex, in the order given, each once. */
-  readonly anchors: readonly string[];
-}
 
 /** Anchors are DER certificates. The asset's content type and size are what the device checks its download by. */
 export async function compileWatchEnrollment(

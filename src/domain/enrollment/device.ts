@@ -65,6 +65,11 @@ export interface DeviceDescription
   /** JSON of `management.client-capabilities` as last reported. */
   readonly capabilities: string | null;
   readonly declarations: readonly DescribedDeclaration[];
+  /** Of the manifest that it is to hold; null when it never had one. */
+  readonly declarationsToken: string | null;
+  readonly manifestChangedAtMs: EpochMs | null;
+  /** It is yet to be told of the manifest as it stands: the command waits, or is out and unanswered. */
+  readonly declarePending: boolean;
   readonly outstanding: CommandUuid | null;
 }
 
@@ -106,8 +111,11 @@ export interface Device {
   cancel(commandUuid: CommandUuid, nowMs: EpochMs): Promise<boolean>;
   /** Null when nothing ever Authenticated under this UDID. */
   describe(): Promise<DeviceDescription | null>;
-  /** Same token, no change. */
-  setManifest(entries: readonly ManifestEntry[], declarationsToken: string, nowMs: EpochMs): Promise<void>;
+  /**
+   * Whether that changed anything: the manifest, or that the device is to be told. Said again with the same token it
+   * tells a device anew that was told and never fetched something; it changes nothing otherwise.
+   */
+  setManifest(entries: readonly ManifestEntry[], declarationsToken: string, nowMs: EpochMs): Promise<boolean>;
   read(digest: string, nowMs: EpochMs): Answer<HeldManifest>;
   fetchDeclaration(
     digest: string,

@@ -78,14 +78,22 @@ export type DeviceMessage =
       readonly step: 'authenticated' | 'enrolled';
       readonly atMs: EpochMs;
     }
-  /** The manifest changed, or a device enrolled that has one: it is to be told by one command. */
+  /** A command that the object made by itself went out, maybe not for the first time: D1 gets its record. */
   | {
-      readonly kind: 'declare';
+      readonly kind: 'declared';
       readonly udid: Udid;
-      readonly point: { readonly declarationsToken: string; readonly changedAtMs: EpochMs };
+      readonly enrollmentId: string;
+      readonly commandUuid: string;
+      readonly requestType: string;
+      readonly body: string;
       readonly atMs: EpochMs;
     }
-  /** The session ended with commands put off and the device will not come back by itself. */
+  /** What decides over the manifest is new: the device enrolled, or reports another system, model or capabilities. */
+  | { readonly kind: 'compile'; readonly udid: Udid; readonly atMs: EpochMs }
+  /**
+   * The device is to connect: its manifest changed, or the session ended with commands put off and it will not come
+   * back by itself.
+   */
   | { readonly kind: 'wake'; readonly udid: Udid };
 
 /** Tells all of them, or throws; told again after a failure, in the same order. Must be idempotent. */

@@ -1,6 +1,6 @@
 /**
  * One enrolled device, named by its UDID: its enrollment and pin, the command it is working on, the declarations
- * it is to hold, and an outbox of what others must be told.
+ * it is to hold, the command that tells it of them, and an outbox of what others must be told.
  *
  * Invariants: every method that acts for the device compares the certificate digest with the pin first; at most
  * one command is outstanding; a command that was answered or canceled never goes out again; state, decision and
@@ -33,7 +33,7 @@ import type {
   HeldManifest,
   Offer,
 } from '../../domain/enrollment/device.ts';
-import { type DeviceOutboxPort, projectionOf } from '../../domain/enrollment/outbox.ts';
+import { type DeviceMessage, type DeviceOutboxPort, projectionOf } from '../../domain/enrollment/outbox.ts';
 import type { DeviceRefusal, Enrollment, ExpectedIdentity } from '../../domain/enrollment/state.ts';
 import type { CommandUuid, Udid } from '../../domain/ids.ts';
 import type { Bytes } from '../../std/bytes.ts';
@@ -41,11 +41,14 @@ import { type Outcome, ok } from '../../std/outcome.ts';
 import { type EpochMs, epochMs, MINUTE_MS } from '../../std/time.ts';
 import { migrate } from '../migrate.ts';
 import type { Served } from '../stub.ts';
+import { DeclareCommand } from './declare-command.ts';
+import { describeDevice } from './description.ts';
 import { OutboxDrain } from './drain.ts';
 import { ManifestStore } from './manifest-store.ts';
 import init from './schema/0001_init.sql';
 import status from './schema/0002_status.sql';
 import statusOutbox from './schema/0003_status_outbox.sql';
+import declare from './schema/0004_declare.sql';
 import { CommandSession } from './session.ts';
 import { StatusStore } from './status-store.ts';
 import { DeviceStore } from './store.ts';
@@ -57,14 +60,16 @@ const IDLE: DeviceReport = { status: 'Idle', commandUuid: null, raw: new Uint8Ar
 
 export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   readonly #drain: OutboxDrain;
+  readonly #newUuid: () => string;
   readonly #status: StatusStore;
   #store: DeviceStore;
   #manifest: ManifestStore;
   #lastSeenMs: EpochMs;
 
-  constructor(ctx: DurableObjectState, env: Env, outbox: DeviceOutboxPort) {
+  constructor(ctx: DurableObjectState, env: Env, outbox: DeviceOutboxPort, newUuid: () => string) {
     super(ctx, env);
-    migrate(ctx.storage, [init, status, statusOutbox]);
+    migrate(ctx.storage, [init, status, statusOutbox, declare]);
+    this.#newUuid = newUuid;
     this.#store = new DeviceStore(ctx.storage.sql);
     this.#manifest = new ManifestStore(ctx.storage.sql);
     this.#status = new StatusStore(ctx.storage.sql);
@@ -157,17 +162,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
 
   /** For administrators and for decisions about other devices; asks for no certificate. */
   describe(): DeviceDescription | null {
-    const { enrollment } = this.#store;
-    if (enrollment === null) return null;
-    const { pushToken, unlockToken, bootstrapToken, pushMagic, ...open } = enrollment;
-    return {
-      ...open,
-      hasUnlockToken: unlockToken !== null,
-      lastSeenMs: this.#lastSeenMs,
-      capabilities: this.#store.progress.capabilities,
-      declarations: this.#manifest.describe(),
-      outstanding: this.#store.outstanding?.commandUuid ?? null,
-    };
+    return describeDevice(this.#store, this.#manifest, this.#lastSeenMs);
   }
 
   /** Whether this certificate speaks for the device now; a renewal that asks becomes the one that does. */
@@ -175,17 +170,23 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     return this.#asCaller(digest, nowMs, () => null).ok;
   }
 
-  /** Replaces what the device is to hold. When that changes anything, or it has yet to fetch it, a command tells it. */
-  setManifest(entries: readonly ManifestEntry[], declarationsToken: string, nowMs: EpochMs): void {
-    const same = this.#store.progress.declarationsToken === declarationsToken;
-    if (same && this.#manifest.isFetched()) return;
+  /**
+   * Replaces what the device is to hold. When that changes anything, or it was told and has yet to fetch it, a command
+   * tells it. Whoever is told already is not told twice, nor woken.
+   */
+  setManifest(entries: readonly ManifestEntry[], declarationsToken: string, nowMs: EpochMs): boolean {
+    const { progress, enrollment, declare } = this.#store;
+    const same = progress.declarationsToken === declarationsToken;
+    const enrolled = enrollment?.state === 'enrolled';
+    if (same && (!enrolled || declare !== null || this.#manifest.isFetched())) return false;
     this.#transact(() => {
       if (!same) {
         this.#manifest.replace(entries);
         this.#store.saveProgress({ declarationsToken, manifestAtMs: nowMs });
       }
-      if (this.#store.enrollment?.state === 'enrolled') this.#declare(nowMs);
+      if (enrolled) this.#tellDevice();
     });
+    return true;
   }
 
   /** What the device is to hold, and its sealed bootstrap token; from memory. */
@@ -226,9 +227,11 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
       if (!merged.ok) return merged;
       if (report.declarations !== null) this.#manifest.report(report.declarations, report.status.full, nowMs);
       const { capabilities } = report;
-      if (capabilities !== null && capabilities !== this.#store.progress.capabilities)
+      if (capabilities !== null && capabilities !== this.#store.progress.capabilities) {
         this.#store.saveProgress({ capabilities });
-      this.#learn(enrollment, report.status.values);
+        this.#compile(nowMs);
+      }
+      this.#learn(enrollment, report.status.values, nowMs);
       if (merged.value !== null) this.#projectStatus(merged.value);
       return ok(null);
     });
@@ -262,7 +265,12 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   }
 
   get #session(): CommandSession {
-    return new CommandSession(this.#store, this.#udid, (message) => this.#post(message));
+    const host = { udid: this.#udid, post: (message: DeviceMessage) => this.#post(message) };
+    return new CommandSession(this.#store, this.#declare, host);
+  }
+
+  get #declare(): DeclareCommand {
+    return new DeclareCommand(this.#store, this.#newUuid);
   }
 
   get #udid(): Udid {
@@ -271,9 +279,9 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
 
   /** The one case that must cost nothing: known device, nothing outstanding, nothing waiting, nothing put off. */
   #isIdle(digest: string): boolean {
-    const { enrollment, outstanding, workWaits, deferred } = this.#store;
+    const { enrollment, outstanding, workWaits, declare, deferred } = this.#store;
     const known = enrollment !== null && enrollment.state !== 'checked-out' && enrollment.pin === digest;
-    return known && outstanding === null && !workWaits && deferred.length === 0;
+    return known && outstanding === null && !workWaits && declare === null && deferred.length === 0;
   }
 
   #asCaller<T>(
@@ -305,27 +313,31 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
       store.forgetExpected(enrollment.identityIssuedAtMs);
       if (before !== null) this.#end(before.enrollmentId, nowMs);
     }
-    if (change.pairingStep !== null && enrollment.pairingId !== null) {
-      const { pairingId } = enrollment;
-      this.#post({
-        kind: 'pairing',
-        watchUdid: this.#udid,
-        pairingId,
-        step: change.pairingStep,
-        atMs: nowMs,
-      });
+    const { pairingStep: step } = change;
+    const { pairingId } = enrollment;
+    if (step !== null && pairingId !== null)
+      this.#post({ kind: 'pairing', watchUdid: this.#udid, pairingId, step, atMs: nowMs });
+    if (step === 'enrolled') {
+      if (this.#manifest.entries().length > 0) this.#tellDevice();
+      this.#compile(nowMs);
     }
-    if (change.pairingStep === 'enrolled' && this.#manifest.entries().length > 0) this.#declare(nowMs);
     this.#lastSeenMs = nowMs;
     this.#project();
   }
 
   /** The report may say which device and which system this is now. */
-  #learn(enrollment: Enrollment, values: DeclarationReport['status']['values']): void {
+  #learn(enrollment: Enrollment, values: DeclarationReport['status']['values'], nowMs: EpochMs): void {
     const known = withReportedFacts(enrollment, values);
     if (known === enrollment) return;
     this.#store.saveEnrollment(known);
     this.#project();
+    const { osVersion, productName } = enrollment;
+    if (known.osVersion !== osVersion || known.productName !== productName) this.#compile(nowMs);
+  }
+
+  /** What its manifest is compiled for has changed. */
+  #compile(nowMs: EpochMs): void {
+    this.#post({ kind: 'compile', udid: this.#udid, atMs: nowMs });
   }
 
   /** Commands for this enrollment will never be delivered. */
@@ -361,15 +373,13 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     this.#post({ kind: 'status', udid: this.#udid, revision, items });
   }
 
-  /** The device is to be told where its set stands. */
-  #declare(nowMs: EpochMs): void {
-    const { declarationsToken, manifestAtMs } = this.#store.progress;
-    if (declarationsToken === null) return;
-    const point = { declarationsToken, changedAtMs: manifestAtMs ?? nowMs };
-    this.#post({ kind: 'declare', udid: this.#udid, point, atMs: nowMs });
+  /** Of its manifest, as soon as it connects. */
+  #tellDevice(): void {
+    this.#declare.require();
+    this.#post({ kind: 'wake', udid: this.#udid });
   }
 
-  #post(message: Parameters<DeviceStore['post']>[0]): void {
+  #post(message: DeviceMessage): void {
     this.#store.post(message);
     void this.ctx.storage.setAlarm(Date.now());
   }

@@ -19,6 +19,13 @@ export interface Progress {
   readonly outboxFailures: number;
 }
 
+/** The object's own command, from when it is due until it is answered. */
+export interface Declare {
+  readonly commandUuid: CommandUuid;
+  /** Null while it waits. */
+  readonly deliveredToken: string | null;
+}
+
 function first(sql: SqlStorage, query: string): Row | null {
   return (sql.exec(query).toArray()[0] as Row | undefined) ?? null;
 }
@@ -155,6 +162,27 @@ export function readDeferred(sql: SqlStorage): readonly CommandUuid[] {
     .exec<Row>("SELECT command_uuid FROM settled WHERE why = 'deferred' ORDER BY at_ms")
     .toArray()
     .map((row) => row['command_uuid'] as CommandUuid);
+}
+
+export function readDeclare(sql: SqlStorage): Declare | null {
+  const row = first(sql, 'SELECT * FROM declare_command');
+  if (row === null) return null;
+  return {
+    commandUuid: row['command_uuid'] as CommandUuid,
+    deliveredToken: text(row['delivered_token']),
+  };
+}
+
+export function writeDeclare(sql: SqlStorage, declare: Declare | null): void {
+  if (declare === null) {
+    sql.exec('DELETE FROM declare_command');
+    return;
+  }
+  sql.exec(
+    'INSERT OR REPLACE INTO declare_command (one, command_uuid, delivered_token) VALUES (1, ?, ?)',
+    declare.commandUuid,
+    declare.deliveredToken,
+  );
 }
 
 export function readProgress(sql: SqlStorage): Progress {

@@ -2,12 +2,13 @@
  * The device's side of the command queue, as its object plays it: what a report settles, what goes out next, what is
  * given up. Synchronous, inside the object's transaction; `domain/command/queue.ts` has the rules.
  */
-import { chooseCandidate, decideReport } from '../../domain/command/queue.ts';
+import { chooseCandidate, decideNext, decideReport } from '../../domain/command/queue.ts';
 import type { ConnectStep, DeviceReport, Offer } from '../../domain/enrollment/device.ts';
 import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
 import type { CommandUuid, Udid } from '../../domain/ids.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import type { EpochMs } from '../../std/time.ts';
+import type { DeclareCommand } from './declare-command.ts';
 import type { DeviceStore } from './store.ts';
 
 /** One unreadable result could be a mishap on the way, and a second; a device resends the same bytes each time. */
@@ -17,27 +18,36 @@ type Result = { readonly status: string; readonly raw: Bytes | null; readonly su
 
 export class CommandSession {
   readonly #store: DeviceStore;
+  readonly #declare: DeclareCommand;
   readonly #udid: Udid;
   readonly #post: (message: DeviceMessage) => void;
 
-  constructor(store: DeviceStore, udid: Udid, post: (message: DeviceMessage) => void) {
+  constructor(
+    store: DeviceStore,
+    declare: DeclareCommand,
+    host: { readonly udid: Udid; readonly post: (message: DeviceMessage) => void },
+  ) {
     this.#store = store;
-    this.#udid = udid;
-    this.#post = post;
+    this.#declare = declare;
+    this.#udid = host.udid;
+    this.#post = host.post;
   }
 
   report(enrollmentId: string, report: DeviceReport, nowMs: EpochMs): ConnectStep {
     const store = this.#store;
     this.#dropExpired(report.status, nowMs);
-    const { effect, next } = decideReport(store, report.status, report.commandUuid);
+    const effect = decideReport(store, report.status, report.commandUuid);
     if (effect.kind === 'session-started') store.startSession();
     if (effect.kind === 'not-now') this.#putOff(effect.commandUuid, nowMs);
     if (effect.kind === 'answered') this.#settle(effect.commandUuid, effect.state, report, nowMs);
     if (effect.kind === 'ignored') this.#takeLate(report, nowMs);
-    if (next === 'resend' && store.outstanding !== null)
-      return { kind: 'deliver', body: store.outstanding.body };
+    const next = decideNext(store, effect.kind);
+    const body = next === 'declare' ? this.#deliverDeclare(nowMs) : (store.outstanding?.body ?? null);
+    if (body !== null) return { kind: 'deliver', body };
     if (next === 'fetch') {
-      const passedOver = store.deferred.length + store.countUntold();
+      // The object's own command may have a row there as well, from when it went out before.
+      const own = store.declare === null ? 0 : 1;
+      const passedOver = store.deferred.length + store.countUntold() + own;
       return { kind: 'fetch', enrollmentId, workTold: store.progress.workTold, passedOver };
     }
     if (report.status !== 'NotNow') this.#wakeForDeferred();
@@ -51,16 +61,29 @@ export class CommandSession {
     if (store.outstanding !== null) return store.outstanding.body;
     const ended = (commandUuid: CommandUuid) => store.ending(commandUuid) !== null;
     const chosen = chooseCandidate(offer.candidates, store.deferred, ended, nowMs);
+    // A row of the object's own command, from when it went out before, is at most among the others: while that waits
+    // it goes first, with the newest token, and once it is put off it is passed over like them.
+    const own = chosen?.urgent === true ? null : this.#deliverDeclare(nowMs);
+    if (own !== null) return own;
     if (chosen === null) {
       const nothingWaits = offer.complete && store.deferred.length === 0;
       if (nothingWaits) store.saveProgress({ workCleared: offer.workTold });
       if (offer.lastStatus !== 'NotNow') this.#wakeForDeferred();
       return null;
     }
-    const { commandUuid } = chosen;
-    store.saveOutstanding({ ...chosen, deliveredAtMs: nowMs });
+    const { commandUuid, requestType, body, expiresAtMs } = chosen;
+    store.saveOutstanding({ commandUuid, requestType, body, expiresAtMs, deliveredAtMs: nowMs });
     this.#post({ kind: 'progress', commandUuid, state: 'delivered' });
-    return chosen.body;
+    return body;
+  }
+
+  /** Null when none is due in this session. */
+  #deliverDeclare(nowMs: EpochMs): Bytes | null {
+    const delivery = this.#declare.deliver(this.#udid, nowMs);
+    if (delivery === null) return null;
+    this.#store.saveOutstanding(delivery.outstanding);
+    this.#post(delivery.message);
+    return delivery.outstanding.body;
   }
 
   /** True when the outstanding command was given up for a result that nobody can read. */
@@ -78,6 +101,7 @@ export class CommandSession {
     const ending = this.#store.ending(commandUuid);
     if (ending !== null) return ending === 'canceled';
     this.#store.settle(commandUuid, 'canceled', nowMs);
+    this.#declare.canceled(commandUuid);
     this.#post({ kind: 'cancel', commandUuid, state: 'canceled', atMs: nowMs });
     return true;
   }
@@ -104,12 +128,14 @@ export class CommandSession {
   #putOff(commandUuid: CommandUuid, nowMs: EpochMs): void {
     this.#store.saveOutstanding(null);
     this.#store.settle(commandUuid, 'deferred', nowMs);
+    this.#declare.putOff(commandUuid);
     this.#post({ kind: 'progress', commandUuid, state: 'not-now' });
   }
 
   #settle(commandUuid: CommandUuid, state: 'acknowledged' | 'error', result: Result, nowMs: EpochMs): void {
     this.#store.saveOutstanding(null);
     this.#store.settle(commandUuid, 'answered', nowMs);
+    this.#declare.ended(commandUuid);
     const { status, raw, supervised } = result;
     this.#post({ kind: 'result', commandUuid, state, status, answeredAtMs: nowMs, raw });
     const { enrollment } = this.#store;

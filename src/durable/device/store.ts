@@ -8,7 +8,7 @@ import type { Enrollment, ExpectedIdentity } from '../../domain/enrollment/state
 import { EXPECTED_IDENTITIES_MAX } from '../../domain/enrollment/state.ts';
 import type { CommandUuid } from '../../domain/ids.ts';
 import type { EpochMs } from '../../std/time.ts';
-import type { Progress } from './rows.ts';
+import type { Declare, Progress } from './rows.ts';
 import * as rows from './rows.ts';
 
 /** Rows told at once: three statements each, under the 50 that D1 allows a request on the free plan. */
@@ -24,6 +24,7 @@ export class DeviceStore {
   #expected: readonly ExpectedIdentity[];
   #outstanding: Outstanding | null;
   #deferred: readonly CommandUuid[];
+  #declare: Declare | null;
   #progress: Progress;
 
   constructor(sql: SqlStorage) {
@@ -32,6 +33,7 @@ export class DeviceStore {
     this.#expected = rows.readExpected(sql);
     this.#outstanding = rows.readOutstanding(sql);
     this.#deferred = rows.readDeferred(sql);
+    this.#declare = rows.readDeclare(sql);
     this.#progress = rows.readProgress(sql);
   }
 
@@ -54,6 +56,18 @@ export class DeviceStore {
 
   get progress(): Progress {
     return this.#progress;
+  }
+
+  /** The object's own command: waiting, or out. */
+  get declare(): Declare | null {
+    return this.#declare;
+  }
+
+  /** Whether that may go out in this session. */
+  get declareWaits(): boolean {
+    const declare = this.#declare;
+    const waits = declare !== null && declare.deliveredToken === null;
+    return waits && !this.#deferred.includes(declare.commandUuid);
   }
 
   get workWaits(): boolean {
@@ -89,6 +103,11 @@ export class DeviceStore {
   saveOutstanding(outstanding: Outstanding | null): void {
     rows.writeOutstanding(this.#sql, outstanding);
     this.#outstanding = outstanding;
+  }
+
+  saveDeclare(declare: Declare | null): void {
+    rows.writeDeclare(this.#sql, declare);
+    this.#declare = declare;
   }
 
   /** How many results of the outstanding command could not be read, this one included. */
@@ -128,6 +147,7 @@ export class DeviceStore {
   /** Everything an earlier enrollment left in the queue and in the declarations' status. */
   resetQueue(): void {
     this.saveOutstanding(null);
+    this.saveDeclare(null);
     this.#sql.exec("DELETE FROM settled WHERE why = 'deferred'");
     this.#sql.exec('DELETE FROM declaration_status');
     this.#sql.exec('UPDATE manifest SET fetched_at_ms = NULL');

@@ -48,7 +48,7 @@ export function declarations({ declarations: library }: AdminServices): Hono<Adm
     const identifier = c.req.param('identifier');
     const put = await library.put(identifier, body.value, precondition.value, c.get('nowMs'));
     if (!put.ok) return refused(c, put.refusal);
-    return answer(c, put.value.declaration, put.value.created ? 201 : 200);
+    return answer(c, put.value.changed, put.value.created ? 201 : 200, put.value.waiting);
   });
 
   app.delete('/:identifier', async (c) => {
@@ -60,13 +60,21 @@ export function declarations({ declarations: library }: AdminServices): Hono<Adm
 
   app.post('/:identifier/touch', async (c) => {
     const touched = await library.touch(c.req.param('identifier'), c.get('nowMs'));
-    return touched.ok ? answer(c, touched.value, 200) : refused(c, touched.refusal);
+    if (!touched.ok) return refused(c, touched.refusal);
+    return answer(c, touched.value.changed, 200, touched.value.waiting);
   });
 
   return app;
 }
 
-function answer(c: AdminContext, declaration: DeclarationRecord, status: 200 | 201): Response {
+/** `waiting` is told of a change: how many devices are still to be brought up to date with it. */
+function answer(
+  c: AdminContext,
+  declaration: DeclarationRecord,
+  status: 200 | 201,
+  waiting?: number,
+): Response {
   c.header('ETag', entityTag(declaration.serverToken));
-  return c.json(declarationView(declaration), status);
+  const view = declarationView(declaration);
+  return c.json(waiting === undefined ? view : { ...view, waiting }, status);
 }

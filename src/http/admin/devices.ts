@@ -8,7 +8,7 @@ import { listPage } from './listing.ts';
 import { refused } from './refusals.ts';
 import { deviceQuery, statusAsked } from './schemas/device.ts';
 import { statusItemView, statusReportView } from './status-views.ts';
-import { deviceDeclarationView, deviceView } from './views.ts';
+import { deviceManifestView, deviceView } from './views.ts';
 
 export function devices({ devices: directory, sets, status }: AdminServices): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>();
@@ -42,7 +42,7 @@ export function devices({ devices: directory, sets, status }: AdminServices): Ho
     if (!udid.ok) return refused(c, udid.refusal);
     const declarations = await sets.ofDevice(udid.value);
     if (!declarations.ok) return refused(c, declarations.refusal);
-    return c.json({ items: declarations.value.map(deviceDeclarationView) });
+    return c.json(deviceManifestView(declarations.value));
   });
 
   app.get('/:udid/status', async (c) => {

@@ -5,12 +5,17 @@
 import type { AnchorRefusal } from '../../domain/admin/anchors.ts';
 import type { ConfirmationRefusal } from '../../domain/admin/consequences.ts';
 import type {
+  GroupChangeRefusal,
+  GroupRemoveRefusal,
   PutRefusal,
   RemoveRefusal,
+  SetAssignGroupRefusal,
   SetAssignRefusal,
   SetPutRefusal,
   SetRemoveRefusal,
+  SubscriptionRefusal,
   TouchRefusal,
+  UnknownSet,
 } from '../../domain/admin/declaration-services.ts';
 import type {
   AssignRefusal,
@@ -61,7 +66,14 @@ export type DeclarationRefusal =
     >
   | { readonly kind: 'precondition-required' };
 
-export type AdminRefusal = RequestRefusal | StateRefusal | DeclarationRefusal;
+/** What stands against a change of groups, of what is assigned to them, and of settings. */
+export type GroupRefusal =
+  | GroupChangeRefusal
+  | GroupRemoveRefusal
+  | Exclude<SetAssignGroupRefusal, UnknownSet>
+  | SubscriptionRefusal;
+
+export type AdminRefusal = RequestRefusal | StateRefusal | DeclarationRefusal | GroupRefusal;
 
 /** Answers with the refusal's problem document, and logs its kind. */
 export function refused(c: AdminContext, refusal: AdminRefusal): Response {
@@ -110,7 +122,7 @@ export function toProblem(refusal: AdminRefusal): Problem {
   }
 }
 
-function stateProblem(refusal: StateRefusal | DeclarationRefusal): Problem {
+function stateProblem(refusal: StateRefusal | DeclarationRefusal | GroupRefusal): Problem {
   const { kind } = refusal;
   switch (kind) {
     case 'unknown-device':
@@ -152,7 +164,7 @@ function stateProblem(refusal: StateRefusal | DeclarationRefusal): Problem {
   }
 }
 
-function declarationProblem(refusal: DeclarationRefusal): Problem {
+function declarationProblem(refusal: DeclarationRefusal | GroupRefusal): Problem {
   const { kind } = refusal;
   switch (kind) {
     case 'precondition-required':
@@ -196,11 +208,56 @@ function declarationProblem(refusal: DeclarationRefusal): Problem {
     case 'unknown-declarations':
       return { ...bad(kind, 422, 'Unknown declarations'), members: { declarations: refusal.identifiers } };
     case 'set-assigned':
-      return { ...bad(kind, 409, 'The set is assigned'), members: { devices: refusal.devices } };
+      return {
+        ...bad(kind, 409, 'The set is assigned'),
+        members: { devices: refusal.devices, groups: refusal.groups },
+      };
     case 'device-sets-full':
       return bad(kind, 409, 'Too many sets', `A device has at most ${refusal.setsMax}.`);
-    case 'too-many-devices':
-      return bad(kind, 409, 'Too many devices', `One change is for at most ${refusal.devicesMax} devices.`);
+    case 'unknown-variables':
+      return { ...bad(kind, 422, 'Unknown variables', VARIABLES), members: { variables: refusal.uses } };
+    case 'too-many-variables':
+      return bad(kind, 422, 'Too many variables', `A payload has at most ${refusal.usesMax}.`);
+    case 'variable-in-predicate':
+      return bad(
+        kind,
+        422,
+        'A variable in a predicate',
+        'Use @property(NAME): the device has its properties.',
+      );
+    default:
+      return groupProblem(refusal);
+  }
+}
+
+const VARIABLES = 'Known are udid, serial, name and property.NAME, in braces after a dollar sign.';
+
+function groupProblem(refusal: GroupRefusal): Problem {
+  const { kind } = refusal;
+  switch (kind) {
+    case 'unknown-group':
+      return bad(kind, 404, 'Unknown group', `There is no group ${refusal.name}.`);
+    case 'group-everyone':
+      return bad(kind, 409, 'The group of every device', 'It has no list of its own, and stays.');
+    case 'group-assigned': {
+      const { sets, watchEnrollment } = refusal;
+      return { ...bad(kind, 409, 'Something is assigned to the group'), members: { sets, watchEnrollment } };
+    }
+    case 'unknown-devices':
+      return {
+        ...bad(kind, 422, 'Unknown devices', 'They have not enrolled here.'),
+        members: { devices: refusal.devices },
+      };
+    case 'device-groups-full': {
+      const detail = `A device is in at most ${refusal.groupsMax}.`;
+      return { ...bad(kind, 409, 'Too many groups', detail), members: { devices: refusal.devices } };
+    }
+    case 'group-sets-full':
+      return bad(kind, 409, 'Too many sets', `A group has at most ${refusal.setsMax}.`);
+    case 'unknown-status-items': {
+      const detail = `The catalog has none of these on ${refusal.platform}.`;
+      return { ...bad(kind, 422, 'Unknown status items', detail), members: { items: refusal.items } };
+    }
     default:
       kind satisfies never;
       throw new TypeError('unreachable');

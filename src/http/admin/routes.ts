@@ -10,12 +10,16 @@ import { catalog } from './catalog.ts';
 import { commands } from './commands.ts';
 import { declarations } from './declarations.ts';
 import { devices } from './devices.ts';
+import { dryRun } from './dry-run.ts';
 import { enrollmentLinks } from './enrollment-links.ts';
 import type { AdminEnv } from './env.ts';
 import { expectedDevices } from './expected-devices.ts';
+import { groups } from './groups.ts';
+import { manifests } from './manifests.ts';
 import { pairings } from './pairings.ts';
 import { refused } from './refusals.ts';
 import { sets } from './sets.ts';
+import { deviceProperties, subscriptions } from './settings.ts';
 import { unmatched } from './unmatched.ts';
 import { watchEnrollment } from './watch-enrollment.ts';
 
@@ -37,6 +41,11 @@ export function adminApp(services: AdminServices): Hono<AdminEnv> {
   app.route('/expected-devices', expectedDevices(services));
   app.route('/declarations', declarations(services));
   app.route('/sets', sets(services));
+  app.route('/groups', groups(services));
+  app.route('/devices', deviceProperties(services));
+  app.route('/subscriptions', subscriptions(services));
+  app.route('/manifests', manifests(services));
+  app.route('/dry-run', dryRun(services));
   app.route('/catalog', catalog());
   app.all('*', unmatched(app.routes));
 

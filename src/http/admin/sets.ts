@@ -1,4 +1,4 @@
-/** `/sets`: declarations that go together, and the devices that are to hold them. */
+/** `/sets`: declarations that go together, and the devices and groups that are to hold them. */
 import { Hono } from 'hono';
 import type { AdminServices } from '../../domain/admin/services.ts';
 import { parseUdid } from '../../domain/ids.ts';
@@ -6,7 +6,7 @@ import type { AdminEnv } from './env.ts';
 import { readJson, readQuery } from './input.ts';
 import { listPage } from './listing.ts';
 import { refused } from './refusals.ts';
-import { newSet } from './schemas/declaration.ts';
+import { newSet, setGroup } from './schemas/declaration.ts';
 import { onlyPage } from './schemas/values.ts';
 import { setView } from './views.ts';
 
@@ -31,7 +31,8 @@ export function sets({ sets: all }: AdminServices): Hono<AdminEnv> {
     if (!body.ok) return refused(c, body.refusal);
     const put = await all.put(c.req.param('name'), body.value.declarations, c.get('nowMs'));
     if (!put.ok) return refused(c, put.refusal);
-    return c.json(setView(put.value.set), put.value.created ? 201 : 200);
+    const { changed, created, waiting } = put.value;
+    return c.json({ ...setView(changed), waiting }, created ? 201 : 200);
   });
 
   app.delete('/:name', async (c) => {
@@ -51,6 +52,21 @@ export function sets({ sets: all }: AdminServices): Hono<AdminEnv> {
     if (!udid.ok) return refused(c, udid.refusal);
     const unassigned = await all.unassign(c.req.param('name'), udid.value, c.get('nowMs'));
     return unassigned.ok ? c.body(null, 204) : refused(c, unassigned.refusal);
+  });
+
+  app.put('/:name/groups/:group', async (c) => {
+    const body = await readJson(c, setGroup);
+    if (!body.ok) return refused(c, body.refusal);
+    const assignment = { group: c.req.param('group'), percent: body.value.percent };
+    const assigned = await all.assignGroup(c.req.param('name'), assignment, c.get('nowMs'));
+    if (!assigned.ok) return refused(c, assigned.refusal);
+    return c.json({ ...assigned.value.changed, waiting: assigned.value.waiting });
+  });
+
+  app.delete('/:name/groups/:group', async (c) => {
+    const { name, group } = c.req.param();
+    const unassigned = await all.unassignGroup(name, group, c.get('nowMs'));
+    return unassigned.ok ? c.json(unassigned.value) : refused(c, unassigned.refusal);
   });
 
   return app;

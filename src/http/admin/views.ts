@@ -6,6 +6,8 @@ import type {
   DeclarationRecord,
   DeclarationSummary,
   DeviceDeclaration,
+  DeviceManifest,
+  GroupRecord,
   SetRecord,
 } from '../../domain/admin/declaration-services.ts';
 import type {
@@ -15,6 +17,7 @@ import type {
   ExpectedDevice,
   PairingRecord,
   TimelineEntry,
+  WatchEnrollmentGroup,
   WatchEnrollmentStatus,
 } from '../../domain/admin/services.ts';
 import { type JsonValue, plistToJson } from '../../protocol/plist/json.ts';
@@ -82,6 +85,8 @@ export function watchEnrollmentView(status: WatchEnrollmentStatus) {
   return {
     device: status.phone,
     assigned: status.assigned,
+    group: status.group,
+    stage: status.stage,
     assignedAt: timestampOrNull(status.assignedAtMs),
     anchors: status.anchors,
     delivered: status.delivered,
@@ -132,11 +137,24 @@ export function declarationView(declaration: DeclarationRecord) {
   return { ...declarationSummaryView(declaration), payload: declaration.payload };
 }
 
-export function setView({ name, declarations, devices, updatedAtMs }: SetRecord) {
-  return { name, declarations, devices, updatedAt: timestamp(updatedAtMs) };
+export function setView({ name, declarations, devices, groups, updatedAtMs }: SetRecord) {
+  return { name, declarations, devices, groups, updatedAt: timestamp(updatedAtMs) };
 }
 
-export function deviceDeclarationView(declaration: DeviceDeclaration) {
+export function groupView({ name, devices, updatedAtMs }: GroupRecord) {
+  return { name, devices, updatedAt: timestamp(updatedAtMs) };
+}
+
+export function watchEnrollmentGroupView({ group, anchors, assignedAtMs }: WatchEnrollmentGroup) {
+  return { group, assignedAt: timestamp(assignedAtMs), anchors };
+}
+
+export function deviceManifestView({ items, declarationsToken, changedAtMs, pending }: DeviceManifest) {
+  const changedAt = timestampOrNull(changedAtMs);
+  return { items: items.map(deviceDeclarationView), declarationsToken, changedAt, pending };
+}
+
+function deviceDeclarationView(declaration: DeviceDeclaration) {
   const { identifier, kind, serverToken, origin, fetched, active, valid, reasons } = declaration;
   const withheld = declaration.withheld === null ? {} : { withheld: declaration.withheld };
   return { identifier, kind, serverToken, origin, fetched, active, valid, reasons, ...withheld };

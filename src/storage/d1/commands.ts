@@ -9,6 +9,7 @@ import type {
 } from '../../domain/admin/services.ts';
 import type { CommandStore, QueuedCommand, UnnotedCommand } from '../../domain/command/ports.ts';
 import type { Candidate } from '../../domain/command/queue.ts';
+import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
 import type { CommandUuid, Udid } from '../../domain/ids.ts';
 import { utf8 } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
@@ -35,6 +36,9 @@ const SUMMARY = `command_uuid, udid, request_type,
 const HISTORY =
   'command_uuid, udid, request_type, state, status, result, created_at_ms, expires_at_ms, answered_at_ms';
 
+const URGENT = 0;
+const NORMAL = 1;
+
 export class D1Commands implements CommandStore {
   readonly #db: Database;
 
@@ -51,7 +55,7 @@ export class D1Commands implements CommandStore {
        ON CONFLICT (command_uuid) DO NOTHING`,
       command.commandUuid,
       command.udid,
-      command.priority === 'urgent' ? 0 : 1,
+      command.priority === 'urgent' ? URGENT : NORMAL,
       command.requestType,
       command.body,
       command.createdAtMs,
@@ -74,10 +78,11 @@ export class D1Commands implements CommandStore {
     const rows = await this.#db.all<{
       command_uuid: CommandUuid;
       request_type: string;
+      priority: number;
       body: string;
       expires_at_ms: EpochMs | null;
     }>(
-      `SELECT command_uuid, request_type, body, expires_at_ms FROM commands
+      `SELECT command_uuid, request_type, priority, body, expires_at_ms FROM commands
        WHERE udid = ? AND enrollment_id = ? AND (expires_at_ms IS NULL OR expires_at_ms > ?)
        ORDER BY priority, rowid LIMIT ?`,
       udid,
@@ -88,6 +93,7 @@ export class D1Commands implements CommandStore {
     return rows.map((row) => ({
       commandUuid: row.command_uuid,
       requestType: row.request_type,
+      urgent: row.priority === URGENT,
       expiresAtMs: row.expires_at_ms,
       body: utf8(row.body),
     }));
@@ -109,15 +115,6 @@ export class D1Commands implements CommandStore {
       udid: row.udid,
       enrollmentId: row.enrollment_id,
     }));
-  }
-
-  async pendingOfType(udid: Udid, requestType: string): Promise<readonly CommandUuid[]> {
-    const rows = await this.#db.all<{ command_uuid: CommandUuid }>(
-      'SELECT command_uuid FROM commands WHERE udid = ? AND request_type = ?',
-      udid,
-      requestType,
-    );
-    return rows.map((row) => row.command_uuid);
   }
 
   async expire(nowMs: EpochMs): Promise<number> {
@@ -168,6 +165,21 @@ export class D1Commands implements CommandStore {
     const last = rows.length > page.limit ? items.at(-1) : undefined;
     return ok({ items, cursor: last === undefined ? null : `${last.createdAtMs}.${last.commandUuid}` });
   }
+}
+
+/**
+ * A command that a device's object made and delivered by itself. Said again after it was put off, it went out once
+ * more, maybe with other bytes; one that ended stays in history. No object need be told of it, so it counts as noted.
+ */
+export function recordDelivered(command: Extract<DeviceMessage, { kind: 'declared' }>): Statement {
+  const { commandUuid, udid, requestType, body, atMs, enrollmentId } = command;
+  return {
+    sql: `INSERT INTO commands (command_uuid, udid, priority, request_type, body, state, created_at_ms, expires_at_ms, noted_at_ms, enrollment_id)
+          SELECT ?1, ?2, ?3, ?4, ?5, 'delivered', ?6, NULL, ?6, ?7
+          WHERE NOT EXISTS (SELECT 1 FROM command_history WHERE command_uuid = ?1)
+          ON CONFLICT (command_uuid) DO UPDATE SET state = excluded.state, body = excluded.body`,
+    bound: [commandUuid, udid, NORMAL, requestType, body, atMs, enrollmentId],
+  };
 }
 
 /** Idempotent: a second run finds nothing to move. */

@@ -9,12 +9,19 @@ import type {
 } from '../../domain/admin/declaration-services.ts';
 import type { MalformedCursor, Page, PageQuery } from '../../domain/admin/services.ts';
 import { parseDeclarationIdentifier } from '../../domain/declaration/draft.ts';
-import type { LibraryStore, StoredDeclaration } from '../../domain/declaration/library-ports.ts';
+import type { Change } from '../../domain/declaration/due.ts';
+import type {
+  AssignedDeclaration,
+  LibraryStore,
+  StoredDeclaration,
+} from '../../domain/declaration/library-ports.ts';
 import type { DeclarationKind } from '../../domain/declaration/manifest.ts';
-import type { Udid } from '../../domain/ids.ts';
+import type { JsonObject } from '../../protocol/plist/json.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
+import { declaration as assignedDeclaration, ENTRY, type EntryRow } from './assignments.ts';
 import type { Bound, Database, Statement } from './database.ts';
+import { markDue, setMembers } from './due.ts';
 
 interface SummaryRow {
   identifier: string;
@@ -58,19 +65,29 @@ export class D1DeclarationLibrary implements LibraryStore {
   }
 
   async find(identifier: string): Promise<StoredDeclaration | null> {
-    const row = await this.#db.first<SummaryRow & { payload: string; salt: string | null }>(
-      `SELECT ${SUMMARY}, payload, salt FROM declarations WHERE identifier = ?`,
-      identifier,
-    );
-    return row === null ? null : { ...summary(row), payload: JSON.parse(row.payload), salt: row.salt };
+    const row = await this.#db.first<
+      SummaryRow & { payload: string; salt: string | null; templated: number }
+    >(`SELECT ${SUMMARY}, payload, salt, templated FROM declarations WHERE identifier = ?`, identifier);
+    if (row === null) return null;
+    const { salt, templated } = row;
+    return { ...summary(row), payload: JSON.parse(row.payload), salt, templated: templated === 1 };
   }
 
   async insert(declaration: StoredDeclaration, targets: readonly string[]): Promise<boolean> {
-    const { identifier, kind, type, payload, serverToken, salt, updatedAtMs } = declaration;
+    const { identifier, kind, type, payload, serverToken, salt, templated, updatedAtMs } = declaration;
     const insert = {
-      sql: `INSERT INTO declarations (identifier, kind, type, payload, server_token, salt, updated_at_ms)
-            VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (identifier) DO NOTHING`,
-      bound: [identifier, kind, type, JSON.stringify(payload), serverToken, salt, updatedAtMs],
+      sql: `INSERT INTO declarations (identifier, kind, type, payload, server_token, salt, templated, updated_at_ms)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (identifier) DO NOTHING`,
+      bound: [
+        identifier,
+        kind,
+        type,
+        JSON.stringify(payload),
+        serverToken,
+        salt,
+        Number(templated),
+        updatedAtMs,
+      ],
     };
     const [changed] = await this.#db.batch([insert, ...refer(declaration, targets)]);
     return changed === 1;
@@ -80,23 +97,26 @@ export class D1DeclarationLibrary implements LibraryStore {
     declaration: StoredDeclaration,
     targets: readonly string[] | null,
     serverToken: string,
+    change: Change,
   ): Promise<boolean> {
-    const { identifier, type, payload, salt, updatedAtMs } = declaration;
+    const { identifier, type, payload, salt, templated, updatedAtMs } = declaration;
     const update = {
-      sql: `UPDATE declarations SET type = ?, payload = ?, server_token = ?, salt = ?, updated_at_ms = ?
+      sql: `UPDATE declarations SET type = ?, payload = ?, server_token = ?, salt = ?, templated = ?,
+              updated_at_ms = ?
             WHERE identifier = ? AND server_token = ?`,
       bound: [
         type,
         JSON.stringify(payload),
         declaration.serverToken,
         salt,
+        Number(templated),
         updatedAtMs,
         identifier,
         serverToken,
       ],
     };
     const references = targets === null ? [] : refer(declaration, targets);
-    const [changed] = await this.#db.batch([update, ...references]);
+    const [changed] = await this.#db.batch([update, ...references, markHolders(declaration, change)]);
     return changed === 1;
   }
 
@@ -135,15 +155,29 @@ export class D1DeclarationLibrary implements LibraryStore {
     return new Map(rows.map((row) => [row.identifier, row.kind]));
   }
 
-  async devicesWith(identifier: string, limit: number): Promise<readonly Udid[]> {
-    const rows = await this.#db.all<{ udid: Udid }>(
-      `SELECT DISTINCT d.udid FROM set_declarations s JOIN set_devices d ON d.set_name = s.set_name
-       WHERE s.identifier = ? LIMIT ?`,
-      identifier,
-      limit,
+  async assigned(identifiers: readonly string[]): Promise<readonly AssignedDeclaration[]> {
+    const rows = await this.#db.all<EntryRow>(
+      `SELECT ${ENTRY} WHERE d.identifier IN (SELECT value FROM json_each(?))`,
+      JSON.stringify(identifiers),
     );
-    return rows.map((row) => row.udid);
+    return rows.map(assignedDeclaration);
   }
+
+  async payloads(identifiers: readonly string[]): Promise<ReadonlyMap<string, JsonObject>> {
+    const rows = await this.#db.all<{ identifier: string; payload: string }>(
+      'SELECT identifier, payload FROM declarations WHERE identifier IN (SELECT value FROM json_each(?))',
+      JSON.stringify(identifiers),
+    );
+    return new Map(rows.map((row) => [row.identifier, JSON.parse(row.payload) as JsonObject]));
+  }
+}
+
+/** Marks the devices whose sets hold the declaration, if it is now stored as it is here. */
+function markHolders({ identifier, serverToken }: StoredDeclaration, change: Change): Statement {
+  const names = `SELECT s.set_name FROM set_declarations s JOIN declarations d ON d.identifier = s.identifier
+    WHERE d.identifier = ? AND d.server_token = ?`;
+  const bound = [identifier, serverToken];
+  return markDue(change, setMembers(names), ...bound, ...bound, ...bound);
 }
 
 /** Both statements do nothing unless the declaration is now stored as it is here. */

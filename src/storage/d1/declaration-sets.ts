@@ -1,23 +1,29 @@
-/** Sets of declarations and their devices in D1. Foreign keys keep a set from naming what is gone. */
-import type { SetRecord } from '../../domain/admin/declaration-services.ts';
+/** Sets of declarations, their devices and groups in D1. Foreign keys keep a set from naming what is gone. */
+import type { SetGroup, SetRecord } from '../../domain/admin/declaration-services.ts';
 import type { MalformedCursor, Page, PageQuery } from '../../domain/admin/services.ts';
+import type { Change } from '../../domain/declaration/due.ts';
 import type { SetStore } from '../../domain/declaration/library-ports.ts';
 import { parseSetName } from '../../domain/declaration/sets.ts';
 import type { Udid } from '../../domain/ids.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Database } from './database.ts';
+import { markDue, setMembers } from './due.ts';
+import { markGroup } from './groups.ts';
 
 interface SetRow {
   name: string;
   updated_at_ms: EpochMs;
   declarations: string;
   devices: number;
+  groups: string;
 }
 
 const SELECT = `SELECT s.name, s.updated_at_ms,
     (SELECT json_group_array(identifier) FROM set_declarations WHERE set_name = s.name) AS declarations,
-    (SELECT count(*) FROM set_devices WHERE set_name = s.name) AS devices
+    (SELECT count(*) FROM set_devices WHERE set_name = s.name) AS devices,
+    (SELECT json_group_array(json_object('group', group_name, 'percent', percent)) FROM set_groups
+      WHERE set_name = s.name) AS groups
   FROM sets s`;
 
 export class D1DeclarationSets implements SetStore {
@@ -43,24 +49,26 @@ export class D1DeclarationSets implements SetStore {
     return row === null ? null : record(row);
   }
 
-  async put(name: string, identifiers: readonly string[], nowMs: EpochMs): Promise<void> {
+  async put(name: string, identifiers: readonly string[], change: Change): Promise<void> {
     await this.#db.batch([
       {
         sql: `INSERT INTO sets (name, updated_at_ms) VALUES (?, ?)
               ON CONFLICT (name) DO UPDATE SET updated_at_ms = excluded.updated_at_ms`,
-        bound: [name, nowMs],
+        bound: [name, change.atMs],
       },
       { sql: 'DELETE FROM set_declarations WHERE set_name = ?', bound: [name] },
       {
         sql: 'INSERT INTO set_declarations (set_name, identifier) SELECT ?, value FROM json_each(?)',
         bound: [name, JSON.stringify(identifiers)],
       },
+      markDue(change, setMembers('?'), name, name, name),
     ]);
   }
 
   async remove(name: string): Promise<boolean> {
     const changed = await this.#db.run(
-      `DELETE FROM sets WHERE name = ?1 AND NOT EXISTS (SELECT 1 FROM set_devices WHERE set_name = ?1)`,
+      `DELETE FROM sets WHERE name = ?1 AND NOT EXISTS (SELECT 1 FROM set_devices WHERE set_name = ?1)
+         AND NOT EXISTS (SELECT 1 FROM set_groups WHERE set_name = ?1)`,
       name,
     );
     return changed > 0;
@@ -75,20 +83,58 @@ export class D1DeclarationSets implements SetStore {
     return rows.map((row) => row.udid);
   }
 
-  async assign(name: string, udid: Udid, nowMs: EpochMs): Promise<boolean> {
-    await this.#db.run(
-      `INSERT INTO set_devices (set_name, udid, assigned_at_ms) SELECT name, ?2, ?3 FROM sets WHERE name = ?1
-       ON CONFLICT DO NOTHING`,
+  async groupsOf(name: string): Promise<readonly SetGroup[]> {
+    return this.#db.all<{ group: string; percent: number }>(
+      'SELECT group_name AS "group", percent FROM set_groups WHERE set_name = ? ORDER BY group_name',
       name,
-      udid,
-      nowMs,
     );
-    const row = await this.#db.first('SELECT 1 FROM set_devices WHERE set_name = ? AND udid = ?', name, udid);
-    return row !== null;
   }
 
-  async unassign(name: string, udid: Udid): Promise<void> {
-    await this.#db.run('DELETE FROM set_devices WHERE set_name = ? AND udid = ?', name, udid);
+  async assign(name: string, udid: Udid, change: Change): Promise<boolean> {
+    const [, marked] = await this.#db.batch([
+      {
+        sql: `INSERT INTO set_devices (set_name, udid, assigned_at_ms) SELECT name, ?2, ?3 FROM sets WHERE name = ?1
+              ON CONFLICT DO NOTHING`,
+        bound: [name, udid, change.atMs],
+      },
+      markDue(change, 'SELECT udid FROM set_devices WHERE set_name = ? AND udid = ?', name, udid),
+    ]);
+    return marked === 1;
+  }
+
+  async unassign(name: string, udid: Udid, change: Change): Promise<void> {
+    await this.#db.batch([
+      markDue(change, 'SELECT udid FROM set_devices WHERE set_name = ? AND udid = ?', name, udid),
+      { sql: 'DELETE FROM set_devices WHERE set_name = ? AND udid = ?', bound: [name, udid] },
+    ]);
+  }
+
+  async assignGroup(name: string, { group, percent }: SetGroup, change: Change): Promise<boolean> {
+    const [assigned] = await this.#db.batch([
+      {
+        sql: `INSERT INTO set_groups (set_name, group_name, percent, assigned_at_ms)
+              SELECT s.name, g.name, ?3, ?4 FROM sets s, groups g WHERE s.name = ?1 AND g.name = ?2
+              ON CONFLICT (set_name, group_name) DO UPDATE SET percent = excluded.percent`,
+        bound: [name, group, percent, change.atMs],
+      },
+      markGroup(change, group),
+    ]);
+    return assigned === 1;
+  }
+
+  async unassignGroup(name: string, group: string, change: Change): Promise<void> {
+    await this.#db.batch([
+      markGroup(change, group),
+      { sql: 'DELETE FROM set_groups WHERE set_name = ? AND group_name = ?', bound: [name, group] },
+    ]);
+  }
+
+  async setsOfGroup(group: string): Promise<readonly string[]> {
+    const rows = await this.#db.all<{ set_name: string }>(
+      'SELECT set_name FROM set_groups WHERE group_name = ?',
+      group,
+    );
+    return rows.map((row) => row.set_name);
   }
 
   async setsOf(udid: Udid): Promise<readonly string[]> {
@@ -100,6 +146,13 @@ export class D1DeclarationSets implements SetStore {
   }
 }
 
-function record({ name, updated_at_ms: updatedAtMs, declarations, devices }: SetRow): SetRecord {
-  return { name, declarations: (JSON.parse(declarations) as string[]).sort(), devices, updatedAtMs };
+function record(row: SetRow): SetRecord {
+  const groups = JSON.parse(row.groups) as SetGroup[];
+  return {
+    name: row.name,
+    declarations: (JSON.parse(row.declarations) as string[]).sort(),
+    devices: row.devices,
+    groups: groups.sort((a, b) => (a.group < b.group ? -1 : 1)),
+    updatedAtMs: row.updated_at_ms,
+  };
 }

@@ -1,15 +1,21 @@
-/** Declarations, their assets, and which iPhones watch enrollment is assigned to, in D1. */
+/** Declarations, their assets, and what watch enrollment is assigned to, in D1. */
 
+import type { Change } from '../../domain/declaration/due.ts';
 import type { DeclarationKind } from '../../domain/declaration/manifest.ts';
 import type {
   Asset,
+  CompiledWatchEnrollment,
   Declaration,
   DeclarationStore,
   WatchEnrollmentAssignment,
+  WatchEnrollmentTarget,
 } from '../../domain/declaration/ports.ts';
 import type { Udid } from '../../domain/ids.ts';
 import type { EpochMs } from '../../std/time.ts';
+import { WATCH_ENROLLMENTS } from './assignments.ts';
 import { blob, type Database, type Statement } from './database.ts';
+import { markDue } from './due.ts';
+import { markGroup } from './groups.ts';
 
 interface DeclarationRow {
   identifier: string;
@@ -17,6 +23,12 @@ interface DeclarationRow {
   type: string;
   payload: string;
   server_token: string;
+}
+
+interface AssignmentRow {
+  group_name: string | null;
+  anchors: string;
+  assigned_at_ms: EpochMs;
 }
 
 export class D1Declarations implements DeclarationStore {
@@ -27,39 +39,47 @@ export class D1Declarations implements DeclarationStore {
   }
 
   async assign(
-    phone: Udid,
-    assignment: WatchEnrollmentAssignment,
-    declarations: readonly Declaration[],
-    assets: readonly Asset[],
-  ): Promise<void> {
-    const { assignedAtMs } = assignment;
-    await this.#db.batch([
-      ...declarations.map((declaration) => upsertDeclaration(declaration, assignedAtMs)),
+    target: WatchEnrollmentTarget,
+    { anchors, declarations, assets }: CompiledWatchEnrollment,
+    change: Change,
+  ): Promise<boolean> {
+    const names = JSON.stringify(declarations.map((one) => one.identifier));
+    const [assigned] = await this.#db.batch([
+      putAssignment(target, JSON.stringify(anchors), names, change),
+      ...declarations.map((declaration) => upsertDeclaration(declaration, change.atMs)),
       ...assets.map(upsertAsset),
-      {
-        sql: `INSERT INTO watch_enrollments (phone_udid, anchors, declarations, assigned_at_ms) VALUES (?, ?, ?, ?)
-              ON CONFLICT (phone_udid) DO UPDATE SET
-                anchors = excluded.anchors, declarations = excluded.declarations`,
-        bound: [
-          phone,
-          JSON.stringify(assignment.anchors),
-          JSON.stringify(declarations.map((one) => one.identifier)),
-          assignedAtMs,
-        ],
-      },
+      markTarget(target, change),
+    ]);
+    return assigned === 1;
+  }
+
+  async withdraw(target: WatchEnrollmentTarget, change: Change): Promise<void> {
+    await this.#db.batch([
+      markTarget(target, change),
+      target.kind === 'device'
+        ? { sql: 'DELETE FROM watch_enrollments WHERE phone_udid = ?', bound: [target.udid] }
+        : { sql: 'DELETE FROM watch_enrollment_groups WHERE group_name = ?', bound: [target.name] },
     ]);
   }
 
-  async withdraw(phone: Udid): Promise<void> {
-    await this.#db.run('DELETE FROM watch_enrollments WHERE phone_udid = ?', phone);
+  async assignment(phone: Udid): Promise<WatchEnrollmentAssignment | null> {
+    const row = await this.#db.first<AssignmentRow>(`${WATCH_ENROLLMENTS} LIMIT 1`, JSON.stringify([phone]));
+    return row === null ? null : assignment(row);
   }
 
-  async assignment(phone: Udid): Promise<WatchEnrollmentAssignment | null> {
-    const row = await this.#db.first<{ anchors: string; assigned_at_ms: EpochMs }>(
-      'SELECT anchors, assigned_at_ms FROM watch_enrollments WHERE phone_udid = ?',
-      phone,
+  async ofGroup(name: string): Promise<WatchEnrollmentAssignment | null> {
+    const row = await this.#db.first<AssignmentRow>(
+      'SELECT group_name, anchors, assigned_at_ms FROM watch_enrollment_groups WHERE group_name = ?',
+      name,
     );
-    return row === null ? null : { anchors: JSON.parse(row.anchors), assignedAtMs: row.assigned_at_ms };
+    return row === null ? null : assignment(row);
+  }
+
+  async groups(): Promise<readonly WatchEnrollmentAssignment[]> {
+    const rows = await this.#db.all<AssignmentRow>(
+      'SELECT group_name, anchors, assigned_at_ms FROM watch_enrollment_groups ORDER BY group_name',
+    );
+    return rows.map(assignment);
   }
 
   async find(identifier: string): Promise<Declaration | null> {
@@ -87,6 +107,38 @@ export class D1Declarations implements DeclarationStore {
     );
     return row?.n ?? 0;
   }
+}
+
+function putAssignment(
+  target: WatchEnrollmentTarget,
+  anchors: string,
+  declarations: string,
+  { atMs }: Change,
+): Statement {
+  const replace = 'DO UPDATE SET anchors = excluded.anchors, declarations = excluded.declarations';
+  if (target.kind === 'device') {
+    return {
+      sql: `INSERT INTO watch_enrollments (phone_udid, anchors, declarations, assigned_at_ms) VALUES (?, ?, ?, ?)
+            ON CONFLICT (phone_udid) ${replace}`,
+      bound: [target.udid, anchors, declarations, atMs],
+    };
+  }
+  return {
+    sql: `INSERT INTO watch_enrollment_groups (group_name, anchors, declarations, assigned_at_ms)
+          SELECT name, ?2, ?3, ?4 FROM groups WHERE name = ?1 ON CONFLICT (group_name) ${replace}`,
+    bound: [target.name, anchors, declarations, atMs],
+  };
+}
+
+/** The members of a group are marked whatever they are: a watch's manifest does not change by it. */
+function markTarget(target: WatchEnrollmentTarget, change: Change): Statement {
+  return target.kind === 'device'
+    ? markDue(change, 'SELECT ? AS udid', target.udid)
+    : markGroup(change, target.name);
+}
+
+function assignment(row: AssignmentRow): WatchEnrollmentAssignment {
+  return { group: row.group_name, anchors: JSON.parse(row.anchors), assignedAtMs: row.assigned_at_ms };
 }
 
 function upsertDeclaration(declaration: Declaration, nowMs: EpochMs): Statement {

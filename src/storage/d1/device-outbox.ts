@@ -1,17 +1,24 @@
 /**
- * Carries what devices' objects tell into D1: results out of the queue into history, delivery states, resets and
- * projections, in one transaction and in order. Telling twice changes nothing.
+ * Carries what devices' objects tell into D1: results out of the queue into history, delivery states, commands of the
+ * objects' own, resets and projections, in one transaction and in order. Telling twice changes nothing.
  */
+import type { Change } from '../../domain/declaration/due.ts';
 import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
 import { readUtf8 } from '../../std/bytes.ts';
-import { moveToHistory } from './commands.ts';
+import { moveToHistory, recordDelivered } from './commands.ts';
 import type { Database, Statement } from './database.ts';
 import { upsertDevice } from './devices.ts';
+import { markDue } from './due.ts';
 import { replaceStatus } from './status.ts';
 
 /** Stores every message that D1 owns the record of; leaves the others alone. */
 export async function recordDeviceMessages(db: Database, messages: readonly DeviceMessage[]): Promise<void> {
   await db.batch(messages.flatMap(statements));
+}
+
+/** The change that a device brought about by itself: it enrolled, or became another. */
+export function compileChange({ udid, atMs }: Extract<DeviceMessage, { kind: 'compile' }>): Change {
+  return { id: `compile/${udid}/${atMs}`, atMs };
 }
 
 function statements(message: DeviceMessage): readonly Statement[] {
@@ -36,6 +43,8 @@ function statements(message: DeviceMessage): readonly Statement[] {
           bound: [message.state, message.commandUuid],
         },
       ];
+    case 'declared':
+      return [recordDelivered(message)];
     case 'cancel': {
       const { commandUuid, state, atMs } = message;
       return moveToHistory(commandUuid, { state, status: null, result: null, atMs });
@@ -44,6 +53,8 @@ function statements(message: DeviceMessage): readonly Statement[] {
       return closeEnrollment(message.udid, message.enrollmentId, message.atMs);
     case 'projection':
       return [upsertDevice(message.device)];
+    case 'compile':
+      return [markDue(compileChange(message), 'SELECT ? AS udid', message.udid)];
     case 'status':
       return replaceStatus(message);
     default:

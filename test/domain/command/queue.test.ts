@@ -7,6 +7,7 @@ import {
   type Candidate,
   chooseCandidate,
   DEFERRED_MAX,
+  decideNext,
   decideReport,
   type Outstanding,
   type QueueView,
@@ -31,11 +32,29 @@ function outstanding(commandUuid: string): Outstanding {
 }
 
 function view(over: Partial<QueueView> = {}): QueueView {
-  return { outstanding: null, deferred: [], workWaits: false, ...over };
+  return { outstanding: null, deferred: [], workWaits: false, declareWaits: false, ...over };
 }
 
 function candidate(commandUuid: string, expiresAtMs: EpochMs | null = null): Candidate {
-  return { commandUuid: uuid(commandUuid), requestType: 'X', expiresAtMs, body: utf8(commandUuid) };
+  return {
+    commandUuid: uuid(commandUuid),
+    requestType: 'X',
+    urgent: false,
+    expiresAtMs,
+    body: utf8(commandUuid),
+  };
+}
+
+/** A report, its effect on the view as the object plays it, and what comes next. */
+function decide(queue: QueueView, status: ReportStatus, commandUuid: CommandUuid | null) {
+  const effect = decideReport(queue, status, commandUuid);
+  const putOff = effect.kind === 'not-now' ? [effect.commandUuid] : [];
+  const after = {
+    ...queue,
+    outstanding: effect.kind === 'answered' || effect.kind === 'not-now' ? null : queue.outstanding,
+    deferred: effect.kind === 'session-started' ? [] : [...queue.deferred, ...putOff],
+  };
+  return { effect, next: decideNext(after, effect.kind) };
 }
 
 const many = (count: number) => Array.from({ length: count }, (_, i) => uuid(`deferred-${i}`));
@@ -43,6 +62,38 @@ const many = (count: number) => Array.from({ length: count }, (_, i) => uuid(`de
 describe('a report', () => {
   it.each<[string, QueueView, ReportStatus, string | null, string, string]>([
     ['Idle with nothing to do ends the session', view(), 'Idle', null, 'session-started', 'empty'],
+    [
+      'Idle gets the object’s own command',
+      view({ declareWaits: true }),
+      'Idle',
+      null,
+      'session-started',
+      'declare',
+    ],
+    [
+      'Idle with work as well fetches that first',
+      view({ declareWaits: true, workWaits: true }),
+      'Idle',
+      null,
+      'session-started',
+      'fetch',
+    ],
+    [
+      'Acknowledged is followed by the object’s own command',
+      view({ outstanding: outstanding('A'), declareWaits: true }),
+      'Acknowledged',
+      'A',
+      'answered',
+      'declare',
+    ],
+    [
+      'a device that may rest is not given the object’s own command either',
+      view({ outstanding: outstanding('A'), deferred: many(DEFERRED_MAX - 1), declareWaits: true }),
+      'NotNow',
+      'A',
+      'not-now',
+      'empty',
+    ],
     ['Idle with work fetches it', view({ workWaits: true }), 'Idle', null, 'session-started', 'fetch'],
     [
       'Idle while a command is out sends it again',
@@ -149,7 +200,7 @@ describe('a report', () => {
       'fetch',
     ],
   ])('%s', (_sentence, queue, status, commandUuid, effect, next) => {
-    const decided = decideReport(queue, status, commandUuid === null ? null : uuid(commandUuid));
+    const decided = decide(queue, status, commandUuid === null ? null : uuid(commandUuid));
     expect([decided.effect.kind, decided.next]).toEqual([effect, next]);
   });
 
@@ -158,7 +209,7 @@ describe('a report', () => {
     ['Error', 'error'],
     ['CommandFormatError', 'error'],
   ])('%s ends in the state %s', (status, state) => {
-    const { effect } = decideReport(view({ outstanding: outstanding('A') }), status, uuid('A'));
+    const effect = decideReport(view({ outstanding: outstanding('A') }), status, uuid('A'));
     expect(effect).toEqual({ kind: 'answered', commandUuid: 'A', state });
   });
 });
@@ -216,8 +267,7 @@ class Model {
 
   /** A report, and the offer that it may lead to; another one may slip in between. */
   report(status: ReportStatus, commandUuid: CommandUuid | null, between: () => void): string | null {
-    const queue = { outstanding: this.out, deferred: this.deferred, workWaits: this.told > this.cleared };
-    const { effect, next } = decideReport(queue, status, commandUuid);
+    const effect = decideReport({ outstanding: this.out }, status, commandUuid);
     if (effect.kind === 'session-started') this.deferred = [];
     if (effect.kind === 'not-now') {
       this.out = null;
@@ -230,6 +280,9 @@ class Model {
       this.answered.push(effect.commandUuid);
       this.undrained.push(effect.commandUuid);
     }
+    const workWaits = this.told > this.cleared;
+    const queue = { outstanding: this.out, deferred: this.deferred, workWaits, declareWaits: false };
+    const next = decideNext(queue, effect.kind);
     if (next === 'resend') return this.out?.commandUuid ?? null;
     if (next === 'empty') return null;
     const told = this.told;

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Assigned, AssignedDeclaration } from '../../../src/domain/declaration/library-ports.ts';
 import type { ManifestEntry } from '../../../src/domain/declaration/manifest.ts';
 import { ManifestCompiler } from '../../../src/domain/declaration/manifest-compiler.ts';
+import { NO_PROPERTIES } from '../../../src/domain/declaration/properties.ts';
 import type { Device, DeviceDescription } from '../../../src/domain/enrollment/device.ts';
 import type { Udid } from '../../../src/domain/ids.ts';
 import { sha256Hex } from '../../../src/pki/digest.ts';
@@ -14,7 +15,7 @@ const NOW = epochMs(0);
 const NAME = udid('DEVICE-0001');
 const declaration = (identifier: string, serverToken = 't1'): AssignedDeclaration => {
   const type = 'com.apple.configuration.management.test';
-  return { kind: 'configuration', identifier, serverToken, type };
+  return { kind: 'configuration', identifier, type, content: { serverToken } };
 };
 
 /** Devices that keep what they are given, and one table of assignments. */
@@ -26,6 +27,7 @@ class Fleet {
   most = 0;
   reads = 0;
   deaf: Udid | null = null;
+  readonly missed: unknown[] = [];
   whileTelling: () => Promise<void> = async () => undefined;
 
   compiler(): ManifestCompiler {
@@ -33,6 +35,7 @@ class Fleet {
       devices: { of: (name) => this.#device(name) as Device },
       source: { assigned: (asked) => this.#read(asked) },
       sha256Hex,
+      onMissed: (_, error) => this.missed.push(error),
     });
   }
 
@@ -40,7 +43,14 @@ class Fleet {
     this.reads += 1;
     const { assigned } = this;
     await Promise.resolve();
-    return new Map(asked.map((name) => [name, { sets: new Map([['s', assigned]]), watchEnrollment: [] }]));
+    const each: Assigned = {
+      memberships: [{ set: 's', group: null, percent: 100 }],
+      sets: new Map([['s', assigned]]),
+      watchEnrollment: [],
+      properties: NO_PROPERTIES,
+      subscriptions: new Map([['watchOS', []]]),
+    };
+    return new Map(asked.map((name) => [name, each]));
   }
 
   #device(name: Udid): Partial<Device> {
@@ -52,7 +62,12 @@ class Fleet {
           fetched: true,
           status: null,
         }));
-        return { platform: 'watchOS', osVersion: '26.1', declarations } as unknown as DeviceDescription;
+        return {
+          platform: 'watchOS',
+          osVersion: '26.1',
+          capabilities: null,
+          declarations,
+        } as unknown as DeviceDescription;
       },
       setManifest: async (entries) => {
         this.most = Math.max(this.most, ++this.atOnce);
@@ -60,8 +75,8 @@ class Fleet {
         this.atOnce -= 1;
         this.held.set(name, entries);
         this.told.push(name);
+        return true;
       },
-      flush: async () => undefined,
     };
   }
 }
@@ -94,14 +109,16 @@ describe('the manifest compiler', () => {
     expect(fleet.held.get(NAME)).toEqual([{ kind: 'configuration', identifier: 'a', serverToken: 'new' }]);
   });
 
-  it('gives up with Unavailable while others keep changing the same device', async () => {
+  it('gives up while others keep changing the same device, and says so', async () => {
     const fleet = new Fleet();
     let n = 1;
     fleet.whileTelling = async () => {
       fleet.assigned = [declaration('a', `t${++n}`)];
     };
     fleet.assigned = [declaration('a')];
-    await expect(fleet.compiler().hold([NAME], NOW)).rejects.toThrow(Unavailable);
+    expect(await fleet.compiler().hold([NAME], NOW)).toEqual([NAME]);
+    expect(fleet.missed).toEqual([expect.any(Unavailable)]);
+    await expect(fleet.compiler().holdOne(NAME, NOW)).rejects.toThrow(Unavailable);
   });
 
   it('tells 500 devices, some at a time, with reads that do not grow with each device', async () => {
@@ -121,7 +138,8 @@ describe('the manifest compiler', () => {
     fleet.assigned = [declaration('a')];
     const names = Array.from({ length: 120 }, (_, i) => udid(`DEVICE-${1000 + i}`));
     fleet.deaf = names[3] as Udid;
-    await expect(fleet.compiler().hold(names, NOW)).rejects.toThrow('no answer');
+    expect(await fleet.compiler().hold(names, NOW)).toEqual([fleet.deaf]);
+    expect(String(fleet.missed[0])).toContain('no answer');
     expect(fleet.told.toSorted()).toEqual(names.filter((name) => name !== fleet.deaf));
     fleet.deaf = null;
     await fleet.compiler().hold(names, NOW);

@@ -14,7 +14,6 @@ import {
   connect,
   countingSql,
   database,
-  enroll,
   enrolledDevice,
   FACTS,
   fleet,
@@ -217,92 +216,7 @@ const status = (identifier: string, over: Partial<DeclarationStatus> = {}): Decl
   ...over,
 });
 
-const waiting = (device: TestDevice) =>
-  database.all<{ body: string; state: string }>(
-    "SELECT body, state FROM commands WHERE udid = ? AND request_type = 'DeclarativeManagement'",
-    device.udid,
-  );
-
 describe('what a device is to hold', () => {
-  it('when it changes is told by one command, never two waiting', async () => {
-    const device = await enrolledDevice({ platform: 'iOS' });
-    for (let i = 1; i <= 4; i++) {
-      await device.object.setManifest([entry('a', `t${i}`)], `token-${i}`, START);
-      if (i !== 2) await device.object.flush();
-      await device.object.setManifest([entry('a', `t${i}`)], `token-${i}`, START);
-    }
-    await device.object.flush();
-    const [only, ...others] = await waiting(device);
-    expect(others).toEqual([]);
-    const data = /<data>([^<]+)/.exec(only?.body ?? '')?.[1] ?? '';
-    expect(JSON.parse(atob(data.replace(/\s/g, '')))).toMatchObject({
-      SyncTokens: { DeclarationsToken: 'token-4' },
-    });
-    expect(await session(device)).toHaveLength(1);
-  });
-
-  it('is told by one command after D1 failed in the middle of telling', async () => {
-    const device = await enrolledDevice({ platform: 'iOS' });
-    await device.object.setManifest([entry('a')], 'token-1', START);
-    await device.object.flush();
-    for (let failAt = 1; failAt <= 8; failAt++) {
-      let calls = 0;
-      const outage = breakD1('prepare', () => ++calls === failAt);
-      await device.object.setManifest([entry('a', `t${failAt + 1}`)], `token-${failAt + 1}`, START);
-      await device.object.flush();
-      outage.mockRestore();
-      await device.object.flush();
-      expect(await waiting(device), `failing at statement ${failAt}`).toHaveLength(1);
-    }
-    const given = await session(device);
-    expect(given).toHaveLength(1);
-    await device.object.flush();
-    expect(await waiting(device)).toEqual([]);
-  });
-
-  it('is not told again while the command is out, but after it', async () => {
-    const device = await enrolledDevice({ platform: 'iOS' });
-    await device.object.setManifest([entry('a')], 'token-1', START);
-    await device.object.flush();
-    const first = await connect(device);
-    await device.object.setManifest([entry('a', 't2')], 'token-2', START);
-    await device.object.flush();
-    const second = await connect(device, 'Acknowledged', first);
-    expect(second).not.toBeNull();
-    expect(second).not.toBe(first);
-    expect(await connect(device, 'Acknowledged', second)).toBeNull();
-  });
-
-  it('waits for the enrollment to be complete, and is told once it is', async () => {
-    const device = await newDevice({ platform: 'iOS' });
-    value(await authenticate(device, device.pin));
-    await device.object.setManifest([entry('a')], 'token-1', START);
-    await device.object.flush();
-    expect(await waiting(device)).toEqual([]);
-    value(await device.object.updateTokens(device.pin, tokens(), START));
-    await device.object.flush();
-    expect(await waiting(device)).toHaveLength(1);
-  });
-
-  it('is told afresh after a new enrollment, and counts as never fetched', async () => {
-    const device = await enrolledDevice({ platform: 'iOS' });
-    await device.object.setManifest([entry('a')], 'token-1', START);
-    await session(device);
-    value(await device.object.fetchDeclaration(device.pin, 'configuration', 'a', START));
-    value(
-      await device.object.reportDeclarations(
-        device.pin,
-        statusReport({ declarations: { statuses: [status('a')], removed: [] }, capabilities: '{}' }),
-        START,
-      ),
-    );
-    const digest = await issue(device, { platform: 'iOS' });
-    await enroll(device, digest);
-    const described = await device.object.describe();
-    expect(described).toMatchObject({ capabilities: null, declarations: [{ fetched: false, status: null }] });
-    expect(await waiting(device)).toHaveLength(1);
-  });
-
   it('says what was fetched, for the entry as it now stands', async () => {
     const device = await enrolledDevice();
     await device.object.setManifest([entry('a'), entry('b')], 'token-1', START);

@@ -23,6 +23,7 @@ import { addMs } from '../../../src/std/time.ts';
 import { D1Declarations } from '../../../src/storage/d1/declarations.ts';
 import { KvRendered } from '../../../src/storage/kv/rendered.ts';
 import {
+  assignEntries,
   connect,
   countingSql,
   database,
@@ -45,7 +46,7 @@ const service = new DeclarativeManagementService({
   store: new D1Declarations(database),
   rendered: new KvRendered(env.RENDERED),
   // Asked only when a declaration changed under a manifest.
-  manifests: { hold: async () => undefined },
+  manifests: { holdOne: async () => undefined, compile: async () => [] },
 });
 const reader = new DeviceStatusReader(devices, fleet.isKnown);
 
@@ -153,11 +154,7 @@ describe('status', () => {
 
   it('writes nothing when the same report comes again, and only the difference of another', async () => {
     const device = await enrolledDevice();
-    await device.object.setManifest(
-      [{ kind: 'configuration', identifier: 'c', serverToken: 't' }],
-      'token',
-      START,
-    );
+    await assignEntries(device, [{ kind: 'configuration', identifier: 'c', serverToken: 't' }]);
     const declared = { identifier: 'c', 'server-token': 't', active: true, valid: 'valid' };
     const management = {
       declarations: { activations: [], assets: [], configurations: [declared], management: [] },
@@ -165,6 +162,7 @@ describe('status', () => {
     };
     const first = report({ management, mdm: { app: [app('1')] } }, { FullReport: true });
     await send(device, first);
+    await device.object.flush();
     const before = await everything(device);
     for (const evicted of [false, true]) {
       if (evicted) await evictDurableObject(device.stub);

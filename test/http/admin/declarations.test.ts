@@ -2,7 +2,7 @@
 import { env, exports } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { randomUuid } from '../../../src/pki/random.ts';
-import { enrolledDevice } from '../../support/device.ts';
+import { enrolledDevice, session } from '../../support/device.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever document came
 type Json = any;
@@ -421,9 +421,33 @@ describe("a device's declarations", () => {
     expect(given?.sort()).toEqual([plain, unknown].sort());
   });
 
+  it('come with the token that stands for them, since when, and whether the device is yet to be told', async () => {
+    const device = await enrolledDevice();
+    const [identifier, set] = [fresh('told'), fresh('set-told')];
+    await create(identifier, echo('a'));
+    await call('PUT', `/sets/${set}`, { declarations: [identifier] });
+    await call('PUT', `/sets/${set}/devices/${device.udid}`);
+    const shown = async () => (await call('GET', `/devices/${device.udid}/declarations`)).body;
+    const token = (await device.object.describe())?.declarationsToken;
+    const { items, ...before } = await shown();
+    expect(items).toHaveLength(1);
+    expect(before).toEqual({
+      declarationsToken: token,
+      changedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+      pending: true,
+    });
+    expect(await session(device)).toHaveLength(1);
+    expect(await shown()).toMatchObject({ ...before, pending: false });
+  });
+
   it('are none for a device without, and not told of one that is not known', async () => {
     const device = await enrolledDevice();
-    expect(await held(device.udid)).toEqual([]);
+    expect((await call('GET', `/devices/${device.udid}/declarations`)).body).toEqual({
+      items: [],
+      declarationsToken: null,
+      changedAt: null,
+      pending: false,
+    });
     expect((await call('GET', '/devices/NOBODY-000000001/declarations')).kind).toBe('unknown-device');
   });
 });

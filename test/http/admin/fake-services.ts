@@ -143,6 +143,11 @@ export class FakeServices {
         assign: async (phone, anchors) => this.#judge(phone, () => this.assigned.set(phone, anchors)),
         withdraw: async (phone) => this.#judge(phone, () => this.assigned.delete(phone)),
         status: async (phone) => this.#judge(phone, () => undefined),
+        list: async () => ok({ items: [], cursor: null }),
+        // Over D1 in test/scenarios.
+        assignGroup: async (name) => refuse({ kind: 'unknown-group', name }),
+        withdrawGroup: async () => ({ waiting: 0 }),
+        groups: async () => [],
       },
       pairings: {
         list: async ({ watch: of, ...page }) =>
@@ -174,6 +179,9 @@ export class FakeServices {
       // Over D1 in declarations.test.ts.
       declarations: {} as AdminServices['declarations'],
       sets: {} as AdminServices['sets'],
+      groups: {} as AdminServices['groups'],
+      settings: {} as AdminServices['settings'],
+      dryRuns: {} as AdminServices['dryRuns'],
       enrollmentLinks: {
         create: async (grant, ttlSeconds, nowMs) => {
           this.links.push({ grant, ttlSeconds });
@@ -223,13 +231,15 @@ export class FakeServices {
     const status: WatchEnrollmentStatus = {
       phone,
       assigned,
+      group: null,
+      stage: assigned ? 'assigned' : 'unassigned',
       assignedAtMs: assigned ? NOW : null,
       anchors: (this.assigned.get(phone) ?? []).map((der) => `digest-of-${der.length}-bytes`),
       delivered: false,
       active: null,
       valid: null,
       reasons: [],
-      blockedBy: known.state === 'enrolled' ? null : 'not-enrolled',
+      blockedBy: known.state === 'enrolled' ? null : { reason: 'not-enrolled', detail: null },
       pairings: 0,
     };
     return ok(status);

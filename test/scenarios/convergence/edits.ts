@@ -5,7 +5,7 @@
  */
 import { expect } from 'vitest';
 import type { ManagedDevice, Random } from '../../simulator/index.ts';
-import { declare } from '../../support/declare.ts';
+import { declare } from '../../support/put-declaration.ts';
 import { admin, adminReply } from '../../support/front-door.ts';
 import { CONDITIONS, type Kind, type Model, PROPERTIES, SIMPLE, SIRI, TEST } from './model.ts';
 

@@ -11,7 +11,7 @@ import { listEntries } from '../../../src/protocol/catalog/catalog.ts';
 import type { CatalogKind } from '../../../src/protocol/catalog/entry.ts';
 import type { JsonObject } from '../../../src/protocol/plist/json.ts';
 import { writePlist } from '../../simulator/index.ts';
-import { type Precondition, putDeclaration } from '../../support/declare.ts';
+import { type Precondition, putDeclaration } from '../../support/put-declaration.ts';
 import { admin, type Json } from '../../support/front-door.ts';
 import { settle } from '../../support/invariants.ts';
 import { checkedAndRefused, faultsIn, wholeOf } from './content.ts';

@@ -82,8 +82,8 @@ describe('the queue', () => {
     expect(await next()).toEqual(['C', 'A', 'B']);
     expect(await next(2)).toEqual(['C', 'A']);
     expect(await countPending(DEVICE)).toBe(5);
-    expect(await commands.pendingOfType(DEVICE, 'DeviceInformation')).toHaveLength(5);
-    expect(await commands.pendingOfType(DEVICE, 'DeviceLock')).toEqual([]);
+    const shown = await commands.next(DEVICE, 'E1', at(1500), 10);
+    expect(shown.map((one) => one.urgent)).toEqual([true, false, false]);
   });
 
   it('finds old commands that no object was told of', async () => {
@@ -149,6 +149,43 @@ describe('what the object tells', () => {
     await tell({ kind: 'reset', udid: DEVICE, enrollmentId: 'E1', atMs: at(1) });
     expect(await state('A')).toBe('canceled');
     expect(await countPending(OTHER)).toBe(1);
+  });
+
+  it('makes the record of a command that the object delivered by itself, again when it goes out again', async () => {
+    const declared = (body: string, atMs: number): DeviceMessage => ({
+      kind: 'declared',
+      udid: DEVICE,
+      enrollmentId: 'E1',
+      commandUuid: 'A',
+      requestType: 'DeclarativeManagement',
+      body,
+      atMs: at(atMs),
+    });
+    await tell(declared('<a/>', 1000));
+    expect(await commands.find(DEVICE, uuid('A'), at(0))).toMatchObject({
+      state: 'delivered',
+      requestType: 'DeclarativeManagement',
+      createdAtMs: 1000,
+      expiresAtMs: null,
+    });
+    expect(await commands.unnoted(at(9000), 10)).toEqual([]);
+    await tell({ kind: 'progress', commandUuid: 'A', state: 'not-now' }, declared('<b/>', 3000));
+    expect(await commands.stored(uuid('A'))).toEqual({ udid: DEVICE, body: '<b/>' });
+    expect(await commands.find(DEVICE, uuid('A'), at(0))).toMatchObject({
+      state: 'delivered',
+      createdAtMs: 1000,
+    });
+    await tell(declared('<b/>', 3000), result('A'), declared('<b/>', 3000));
+    expect(await state('A')).toBe('acknowledged');
+    expect(await countPending(DEVICE)).toBe(0);
+  });
+
+  it('makes no record of such a command that its enrollment took with it', async () => {
+    const own = { udid: DEVICE, enrollmentId: 'E1', commandUuid: 'A', requestType: 'X', body: '<a/>' };
+    const declared: DeviceMessage = { kind: 'declared', ...own, atMs: at(1000) };
+    await tell(declared, { kind: 'reset', udid: DEVICE, enrollmentId: 'E1', atMs: at(2000) }, declared);
+    expect(await state('A')).toBe('canceled');
+    expect(await countPending(DEVICE)).toBe(0);
   });
 
   it('is one transaction', async () => {

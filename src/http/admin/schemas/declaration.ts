@@ -38,3 +38,16 @@ export const newSet = v.strictObject({
     v.maxLength(DECLARATIONS_PER_SET_MAX, `at most ${DECLARATIONS_PER_SET_MAX} identifiers`),
   ),
 });
+
+/** Of the group, in percent of all shards. */
+export const setGroup = v.strictObject({
+  percent: v.optional(
+    v.pipe(
+      v.number('an integer from 0 to 100'),
+      v.integer('an integer from 0 to 100'),
+      v.minValue(0),
+      v.maxValue(100),
+    ),
+    100,
+  ),
+});

@@ -1,0 +1,89 @@
+/**
+ * Devices whose manifest may have to change, in D1. A change marks them in its own transaction, more rather than
+ * fewer; whoever brings a device up to date claims the mark for a while and clears it only if no later change has
+ * marked the device again. So a change is told to every device, whatever fails between.
+ */
+import type { Change, DueDevice, DueStore } from '../../domain/declaration/due.ts';
+import type { EpochMs } from '../../std/time.ts';
+import type { Bound, Database, Statement } from './database.ts';
+
+/** Marks the devices that a query yields as its only column, which is named `udid`. */
+export function markDue(change: Change, query: string, ...bound: readonly Bound[]): Statement {
+  return {
+    // `WHERE true`: SQLite reads ON after a SELECT as part of a join.
+    sql: `INSERT INTO manifest_due (udid, change_id, since_ms)
+          SELECT udid, ?, ? FROM (${query}) WHERE true
+          ON CONFLICT (udid) DO UPDATE SET change_id = excluded.change_id, leased_until_ms = 0`,
+    bound: [change.id, change.atMs, ...bound],
+  };
+}
+
+/** The devices of a group, whose name is bound twice. */
+export const GROUP_MEMBERS = `SELECT udid FROM group_devices WHERE group_name = ?
+  UNION SELECT udid FROM devices WHERE ? = 'everyone' AND state <> 'checked-out'`;
+
+/** The devices of the sets that a query of set names yields; what that query binds is bound three times. */
+export function setMembers(names: string): string {
+  return `SELECT udid FROM set_devices WHERE set_name IN (${names})
+    UNION SELECT m.udid FROM set_groups g JOIN group_devices m ON m.group_name = g.group_name
+      WHERE g.set_name IN (${names})
+    UNION SELECT udid FROM devices WHERE state <> 'checked-out'
+      AND EXISTS (SELECT 1 FROM set_groups WHERE group_name = 'everyone' AND set_name IN (${names}))`;
+}
+
+interface DueRow {
+  udid: DueDevice['udid'];
+  change_id: string;
+}
+
+export class D1Due implements DueStore {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async claim(
+    change: string | null,
+    limit: number,
+    { nowMs, untilMs }: { readonly nowMs: EpochMs; readonly untilMs: EpochMs },
+  ): Promise<readonly DueDevice[]> {
+    const [choice, order] =
+      change === null ? ['?4 IS NULL', 'ORDER BY leased_until_ms, since_ms'] : ['change_id = ?4', ''];
+    const rows = await this.#db.all<DueRow>(
+      `UPDATE manifest_due SET leased_until_ms = ?2 WHERE udid IN (
+         SELECT udid FROM manifest_due WHERE ${choice} AND leased_until_ms <= ?1 ${order} LIMIT ?3
+       ) RETURNING udid, change_id`,
+      nowMs,
+      untilMs,
+      limit,
+      change,
+    );
+    return rows.map((row) => ({ udid: row.udid, change: row.change_id }));
+  }
+
+  async clear(done: readonly DueDevice[]): Promise<void> {
+    if (done.length === 0) return;
+    await this.#db.run(
+      `DELETE FROM manifest_due WHERE (udid, change_id) IN
+         (SELECT json_extract(value, '$.udid'), json_extract(value, '$.change') FROM json_each(?))`,
+      JSON.stringify(done),
+    );
+  }
+
+  async count(change: string | null): Promise<number> {
+    const [sql, bound] = change === null ? ['', []] : ['WHERE change_id = ?', [change]];
+    const row = await this.#db.first<{ n: number }>(
+      `SELECT count(*) AS n FROM manifest_due ${sql}`,
+      ...bound,
+    );
+    return row?.n ?? 0;
+  }
+
+  async oldest(): Promise<EpochMs | null> {
+    const row = await this.#db.first<{ since_ms: EpochMs | null }>(
+      'SELECT min(since_ms) AS since_ms FROM manifest_due',
+    );
+    return row?.since_ms ?? null;
+  }
+}
