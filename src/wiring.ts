@@ -17,6 +17,8 @@ import { WatchEnrollments } from './domain/declaration/service.ts';
 import { Sets } from './domain/declaration/sets.ts';
 import { Settings } from './domain/declaration/settings.ts';
 import { DeviceStatusReader } from './domain/declaration/status.ts';
+import type { UploadSeal } from './domain/declaration/upload-ports.ts';
+import { Uploads } from './domain/declaration/uploads.ts';
 import { CheckInService } from './domain/enrollment/check-in.ts';
 import { FreshDirectory } from './domain/enrollment/directory.ts';
 import type { DeviceMessage, DeviceOutboxPort } from './domain/enrollment/outbox.ts';
@@ -42,7 +44,7 @@ import { ForeignIssuers } from './pki/jwks.ts';
 import { PairingTokenKeys } from './pki/jws.ts';
 import { type Authority, importAuthority } from './pki/keys.ts';
 import { randomBytes, randomUuid } from './pki/random.ts';
-import { importSealKey, openSecret, sealSecret } from './pki/seal.ts';
+import { importSealKey, openSecret, type SealKey, sealSecret } from './pki/seal.ts';
 import {
   buildEnrollmentProfile,
   ENROLLMENT_PROFILE_IDENTIFIER,
@@ -65,6 +67,7 @@ import { D1Groups } from './storage/d1/groups.ts';
 import { D1Members } from './storage/d1/members.ts';
 import { D1PairingReader } from './storage/d1/pairings.ts';
 import { D1Properties, D1Subscriptions } from './storage/d1/settings.ts';
+import { D1Uploads } from './storage/d1/uploads.ts';
 import { fetchJwks } from './storage/jwks-fetch.ts';
 import { KvRendered } from './storage/kv/rendered.ts';
 import { QueueDue } from './storage/queue/due.ts';
@@ -126,6 +129,22 @@ async function build(env: Env): Promise<Services> {
   const library = new D1DeclarationLibrary(db);
   const groups = new D1Groups(db);
   const sets = new D1DeclarationSets(db);
+  const isEnrollmentProfile = (identifier: string) => identifier === ENROLLMENT_PROFILE_IDENTIFIER;
+  const declarations = new Declarations({
+    store: library,
+    rendered,
+    due,
+    sha256Hex,
+    newUuid: randomUuid,
+  });
+  const uploads = new Uploads({
+    publicUrl,
+    store: new D1Uploads(db),
+    library: declarations,
+    seal: uploadSeal(sealKey),
+    newUuid: randomUuid,
+    isEnrollmentProfile,
+  });
 
   const cells = issuanceCells(env.ISSUANCE);
   const mint = new IssuanceMint(cells, randomBytes);
@@ -178,7 +197,9 @@ async function build(env: Env): Promise<Services> {
     pairings: new D1PairingReader(db, pairingStore),
     expectedDevices,
     enrollmentLinks: links,
-    declarations: new Declarations({ store: library, rendered, due, sha256Hex, newUuid: randomUuid }),
+    declarations,
+    assets: uploads.assets,
+    profiles: uploads.profiles,
     sets: new Sets({ store: sets, groups, library, manifests, due, devices, isKnown, newUuid: randomUuid }),
     groups: new Groups({ store: groups, due, newUuid: randomUuid }),
     settings: new Settings({
@@ -200,14 +221,14 @@ async function build(env: Env): Promise<Services> {
     }),
     newUuid: randomUuid,
     publicUrl,
-    isEnrollmentProfile: (identifier) => identifier === ENROLLMENT_PROFILE_IDENTIFIER,
+    isEnrollmentProfile,
   };
 
   return {
     health: { environment: config.environment, anchors: config.anchorsArePublished ? 'apple' : 'simulated' },
     jwks: keys.publicJwks(),
     mdm: {
-      verifier: new DeviceVerifier(ownChain),
+      verifier: new DeviceVerifier(ownChain, records),
       commands,
       checkIn: new CheckInService({
         devices,
@@ -247,8 +268,19 @@ async function build(env: Env): Promise<Services> {
         random: randomBytes,
       }),
     },
-    assets: { devices, store },
+    assets: { devices, store, uploads },
     admin,
+  };
+}
+
+function uploadSeal(key: SealKey): UploadSeal {
+  const context = (identifier: string) => `upload/${identifier}`;
+  return {
+    seal: (identifier, data) => sealSecret(key, data, context(identifier)),
+    async open(identifier, sealed) {
+      const opened = await openSecret(key, sealed, context(identifier));
+      return opened.ok ? opened.value : null;
+    },
   };
 }
 

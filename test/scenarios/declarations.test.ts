@@ -7,7 +7,6 @@ import { evictAllDurableObjects } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Random, type SimulatedPhone, type SimulatedWatch } from '../simulator/index.ts';
-import { declare as putAnyway } from '../support/put-declaration.ts';
 import { countingSql } from '../support/device.ts';
 import {
   admin,
@@ -21,6 +20,7 @@ import {
   url,
 } from '../support/front-door.ts';
 import { checkInvariants, settle } from '../support/invariants.ts';
+import { declare as putAnyway } from '../support/put-declaration.ts';
 
 afterEach(checkInvariants);
 

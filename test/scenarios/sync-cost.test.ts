@@ -7,9 +7,9 @@ import { evictAllDurableObjects } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { ManagedDevice } from '../simulator/index.ts';
-import { declare } from '../support/put-declaration.ts';
 import { admin, assignedPhone, type Json, pairedWatch } from '../support/front-door.ts';
 import { checkInvariants, settle } from '../support/invariants.ts';
+import { declare } from '../support/put-declaration.ts';
 
 const IDENTIFIER = 'com.example.cost';
 const TYPE = 'com.apple.configuration.management.test';

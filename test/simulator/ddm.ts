@@ -83,6 +83,11 @@ export class DeclarativeClient {
     return this.#assets.data(identifier);
   }
 
+  /** Of a legacy configuration. */
+  profileData(identifier: string): Buffer | null {
+    return this.#assets.data(identifier);
+  }
+
   async sync(options: SyncOptions = {}): Promise<SyncLog> {
     const offered = options.tokens ?? (await this.#json('tokens'));
     const token = this.#readTokens(offered);
@@ -178,11 +183,12 @@ export class DeclarativeClient {
       declarations.filter((one) => one.kind === 'configuration').flatMap(assetReferences),
     );
     for (const asset of declarations.filter((one) => one.kind === 'asset')) {
-      const failure = wanted.has(asset.identifier) ? await this.#assets.fetch(asset) : null;
+      const failure = wanted.has(asset.identifier) ? await this.#assets.asset(asset) : null;
       if (failure !== null) assetFailures.set(asset.identifier, failure);
     }
+    this.#assets.keep(new Set(this.#declarations.keys()));
     const profileFailures = new Map<string, Reason>();
-    for (const one of declarations.filter(({ type }) => type === 'com.apple.configuration.legacy')) {
+    for (const one of declarations.filter(({ type }) => type === LEGACY)) {
       const failure = await this.#assets.profile(one);
       if (failure !== null) profileFailures.set(one.identifier, failure);
     }
@@ -305,11 +311,12 @@ export class DeclarativeClient {
   }
 }
 
+const LEGACY = 'com.apple.configuration.legacy';
 const STATUS_SUBSCRIPTIONS = 'com.apple.configuration.management.status-subscriptions';
 
 /** Facts 15: the configurations that both watchOS and iOS take. */
 export const COMMON_CONFIGURATIONS: readonly string[] = [
-  'com.apple.configuration.legacy',
+  LEGACY,
   STATUS_SUBSCRIPTIONS,
   'com.apple.configuration.management.test',
   'com.apple.configuration.passcode.settings',
@@ -318,6 +325,7 @@ export const COMMON_CONFIGURATIONS: readonly string[] = [
 ];
 
 const REQUIRED_KEYS: Record<string, readonly string[]> = {
+  [LEGACY]: ['ProfileURL'],
   [STATUS_SUBSCRIPTIONS]: ['StatusItems'],
   'com.apple.configuration.management.test': ['Echo'],
   'com.apple.configuration.security.certificate': ['CredentialAssetReference'],

@@ -124,6 +124,11 @@ export abstract class ManagedDevice {
     return this.#declarative.assetData(identifier);
   }
 
+  /** Of a legacy configuration. */
+  profileData(identifier: string): Buffer | null {
+    return this.#declarative.profileData(identifier);
+  }
+
   /** Reads the profile, obtains the identity, then Authenticate and TokenUpdate: the order of facts 2. */
   async install(profileBytes: Uint8Array): Promise<void> {
     await this.installIdentity(profileBytes);

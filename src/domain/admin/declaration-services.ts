@@ -5,6 +5,7 @@
  */
 import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
+import type { MistypedReference } from '../declaration/asset-types.ts';
 import type { Setting, Withheld } from '../declaration/compile.ts';
 import type { DeclarationInput, DraftRefusal, IdentifierRefusal } from '../declaration/draft.ts';
 import type { DeclarationKind } from '../declaration/manifest.ts';
@@ -13,6 +14,7 @@ import type { DeviceProperties } from '../declaration/properties.ts';
 import type { Reference } from '../declaration/references.ts';
 import type { MalformedIdentifier, Platform, Udid } from '../ids.ts';
 import type { MalformedCursor, Page, PageQuery, StatusReason, UnknownDevice } from './services.ts';
+import type { UploadResource } from './upload-services.ts';
 
 export interface DeclarationSummary extends Omit<Declaration, 'payload'> {
   readonly updatedAtMs: EpochMs;
@@ -40,7 +42,12 @@ export type PutRefusal =
   | DraftRefusal
   | PreconditionFailed
   | { readonly kind: 'kind-fixed'; readonly current: DeclarationKind }
-  | { readonly kind: 'unknown-references'; readonly references: readonly Reference[] };
+  /** An asset keeps its type: what refers to it was checked against it. */
+  | { readonly kind: 'type-fixed'; readonly current: string }
+  | { readonly kind: 'unknown-references'; readonly references: readonly Reference[] }
+  | { readonly kind: 'asset-type-mismatch'; readonly references: readonly MistypedReference[] }
+  /** Its payload follows from an upload, and is replaced there. */
+  | { readonly kind: 'made-by-upload'; readonly resource: UploadResource };
 
 export type TouchRefusal = IdentifierRefusal | UnknownDeclaration | PreconditionFailed;
 

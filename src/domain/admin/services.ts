@@ -23,6 +23,7 @@ import type {
   UnknownGroup,
 } from './declaration-services.ts';
 import type { DryRunner } from './dry-run-services.ts';
+import type { AssetLibrary, ProfileLibrary } from './upload-services.ts';
 
 /** Who is asking. `id` names the key in records; it is not the key. */
 export interface Admin {
@@ -331,6 +332,8 @@ export interface AdminServices {
   readonly expectedDevices: ExpectedDevices;
   readonly enrollmentLinks: EnrollmentLinks;
   readonly declarations: DeclarationLibrary;
+  readonly assets: AssetLibrary;
+  readonly profiles: ProfileLibrary;
   readonly sets: DeclarationSets;
   readonly groups: DeviceGroups;
   readonly settings: DeviceSettings;

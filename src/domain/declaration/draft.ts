@@ -11,8 +11,9 @@ import type { JsonObject, JsonValue } from '../../protocol/plist/json.ts';
 import { utf8 } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { MalformedIdentifier } from '../ids.ts';
+import { allReferencesOf } from './asset-types.ts';
 import { type DeclarationKind, RESERVED_PREFIX } from './manifest.ts';
-import { type Reference, referencesOf } from './references.ts';
+import type { Reference } from './references.ts';
 import { hasVariables, isVariable, type VariableUse, variablesOf } from './variables.ts';
 
 /** In canonical JSON. A device gets it in one answer, and D1 keeps it in one row of at most 2 MB. */
@@ -95,7 +96,7 @@ export async function parseDraft(
   }
   const templated = judgeVariables(kind, payload);
   if (!templated.ok) return templated;
-  const references = referencesOf(kind, payload);
+  const references = await allReferencesOf({ kind, type, payload });
   return ok({ identifier: identifier.value, kind, type, payload, references, templated: templated.value });
 }
 

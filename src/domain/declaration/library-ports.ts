@@ -21,11 +21,14 @@ import type { Change } from './due.ts';
 import type { DeclarationKind } from './manifest.ts';
 import type { DeviceProperties } from './properties.ts';
 import type { Subscriptions } from './subscriptions.ts';
+import type { SealedUpload } from './upload-ports.ts';
 
 export interface StoredDeclaration extends DeclarationRecord {
   readonly salt: string | null;
   /** Its payload holds variables: its server token is no device's, each has its own. */
   readonly templated: boolean;
+  /** An upload made it, and is stored beside it. */
+  readonly uploaded: boolean;
 }
 
 /** Durable on return. Writes compare and set: false means that nothing was written. */
@@ -35,20 +38,27 @@ export interface LibraryStore {
     page: PageQuery,
   ): Promise<Outcome<Page<DeclarationSummary>, MalformedCursor>>;
   find(identifier: string): Promise<StoredDeclaration | null>;
-  /** False when the identifier is taken. */
-  insert(declaration: StoredDeclaration, targets: readonly string[]): Promise<boolean>;
+  /** False when the identifier is taken. What an upload brings is stored with it, or neither. */
+  insert(
+    declaration: StoredDeclaration,
+    targets: readonly string[],
+    upload?: SealedUpload | null,
+  ): Promise<boolean>;
   /** False when the stored token is not `serverToken`. Null targets leave what it refers to as it is. */
   replace(
     declaration: StoredDeclaration,
     targets: readonly string[] | null,
     serverToken: string,
     change: Change,
+    upload?: SealedUpload | null,
   ): Promise<boolean>;
   /** False when the token is another, or something refers to it. */
   remove(identifier: string, serverToken: string): Promise<boolean>;
   holders(identifier: string): Promise<Holders>;
   /** Of those that exist. */
   kindsOf(identifiers: readonly string[]): Promise<ReadonlyMap<string, DeclarationKind>>;
+  /** Of those that exist. */
+  typesOf(identifiers: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** As sets hold them; of those that exist. */
   assigned(identifiers: readonly string[]): Promise<readonly AssignedDeclaration[]>;
   payloads(identifiers: readonly string[]): Promise<ReadonlyMap<string, JsonObject>>;

@@ -18,12 +18,15 @@ import type {
   TouchRefusal,
 } from '../admin/declaration-services.ts';
 import type { PageQuery } from '../admin/services.ts';
+import { mistyped } from './asset-types.ts';
 import { type DeclarationDraft, type DeclarationInput, parseDraft, parseOwnIdentifier } from './draft.ts';
 import type { Change, DueManifests } from './due.ts';
 import type { LibraryStore, StoredDeclaration } from './library-ports.ts';
+import type { DeclarationKind } from './manifest.ts';
 import type { RenderedDeclarations, Sha256Hex } from './ports.ts';
 import type { Reference } from './references.ts';
 import { serverTokenOf } from './server-token.ts';
+import type { SealedUpload } from './upload-ports.ts';
 
 export interface LibraryOptions {
   readonly store: LibraryStore;
@@ -32,6 +35,17 @@ export interface LibraryOptions {
   readonly sha256Hex: Sha256Hex;
   readonly newUuid: () => string;
 }
+
+/** What an upload brings to the declaration that tells of it. */
+export interface DeclarationUpload {
+  readonly row: SealedUpload;
+  /** The server token under which the stored data was read, to compare with; null when there was none. */
+  readonly basedOn: string | null;
+  /** For data that is not what is stored. Null keeps the token that there is, if the payload is the same too. */
+  readonly salt: string | null;
+}
+
+type Put = Outcome<PutDeclaration, PutRefusal>;
 
 export class Declarations implements DeclarationLibrary {
   readonly #options: LibraryOptions;
@@ -48,26 +62,50 @@ export class Declarations implements DeclarationLibrary {
     return this.#options.store.find(identifier);
   }
 
-  async put(
+  async put(name: string, input: DeclarationInput, precondition: Precondition, nowMs: EpochMs): Promise<Put> {
+    const draft = await parseDraft(name, input);
+    return draft.ok ? this.#put(draft.value, null, precondition, nowMs) : draft;
+  }
+
+  /** The declaration of an upload, and its data with it. */
+  async putUpload(
     name: string,
     input: DeclarationInput,
+    upload: DeclarationUpload,
     precondition: Precondition,
     nowMs: EpochMs,
-  ): Promise<Outcome<PutDeclaration, PutRefusal>> {
+  ): Promise<Put> {
     const draft = await parseDraft(name, input);
-    if (!draft.ok) return draft;
-    const current = await this.#options.store.find(draft.value.identifier);
-    const salt = current?.salt ?? null;
-    const serverToken = await serverTokenOf(draft.value, salt, this.#options.sha256Hex);
+    return draft.ok ? this.#put(draft.value, upload, precondition, nowMs) : draft;
+  }
+
+  async #put(
+    draft: DeclarationDraft,
+    upload: DeclarationUpload | null,
+    precondition: Precondition,
+    nowMs: EpochMs,
+  ): Promise<Put> {
+    const current = await this.#options.store.find(draft.identifier);
+    // The data that was compared is not that of this declaration any more.
+    if (upload !== null && upload.basedOn !== (current?.uploaded ? current.serverToken : null))
+      return refuse({ kind: 'precondition-failed' });
+    const salt = upload?.salt ?? current?.salt ?? null;
+    const serverToken = await serverTokenOf(draft, salt, this.#options.sha256Hex);
     if (current?.serverToken === serverToken) return ok({ changed: current, created: false, waiting: 0 });
+    if (current !== null && upload === null && current.uploaded) return madeByUpload(current.kind);
     if (!holds(precondition, current)) return refuse({ kind: 'precondition-failed' });
-    if (current !== null && current.kind !== draft.value.kind)
-      return refuse({ kind: 'kind-fixed', current: current.kind });
-    const missing = await this.#missing(draft.value.references);
+    const fixed = current === null ? null : fixedBy(current, draft, upload);
+    if (fixed !== null) return refuse(fixed);
+    const missing = await this.#missing(draft.references);
     if (missing.length > 0) return refuse({ kind: 'unknown-references', references: missing });
-    const { kind, identifier, type, payload, templated } = draft.value;
-    const next = { kind, identifier, type, payload, templated, serverToken, salt, updatedAtMs: nowMs };
-    const written = await this.#write(next, targetsOf(draft.value), current);
+    const types = await this.#options.store.typesOf(targetsOf(draft));
+    const wrong = await mistyped(draft, types);
+    if (wrong.length > 0) return refuse({ kind: 'asset-type-mismatch', references: wrong });
+    const { kind, identifier, type, payload, templated } = draft;
+    const uploaded = upload !== null;
+    const content = { kind, identifier, type, payload, templated };
+    const next = { ...content, serverToken, salt, uploaded, updatedAtMs: nowMs };
+    const written = await this.#write(next, targetsOf(draft), current, upload?.row);
     return written.ok ? ok({ changed: next, created: current === null, waiting: written.value }) : written;
   }
 
@@ -110,18 +148,35 @@ export class Declarations implements DeclarationLibrary {
     next: StoredDeclaration,
     targets: readonly string[] | null,
     current: StoredDeclaration | null,
+    upload: SealedUpload | null = null,
   ): Promise<Outcome<number, { readonly kind: 'precondition-failed' }>> {
     const { store, rendered, due, newUuid } = this.#options;
     const change: Change = { id: newUuid(), atMs: next.updatedAtMs };
     const written =
       current === null
-        ? await store.insert(next, targets ?? [])
-        : await store.replace(next, targets, current.serverToken, change);
+        ? await store.insert(next, targets ?? [], upload)
+        : await store.replace(next, targets, current.serverToken, change, upload);
     if (!written) return refuse({ kind: 'precondition-failed' });
     // What each device has a rendering of its own of is rendered when it fetches it.
     if (!next.templated) await rendered.put(next, encodeDeclaration(next));
     return ok(current === null ? 0 : await due.settle(change));
   }
+}
+
+function madeByUpload(kind: DeclarationKind) {
+  const resource = kind === 'asset' ? 'assets' : 'profiles';
+  return refuse({ kind: 'made-by-upload', resource } as const);
+}
+
+/** What of a stored declaration no PUT changes. */
+function fixedBy(
+  current: StoredDeclaration,
+  next: DeclarationDraft,
+  upload: DeclarationUpload | null,
+): Extract<PutRefusal, { kind: 'kind-fixed' | 'type-fixed' }> | null {
+  if (current.kind !== next.kind) return { kind: 'kind-fixed', current: current.kind };
+  const keepsType = next.kind === 'asset' || upload !== null;
+  return keepsType && current.type !== next.type ? { kind: 'type-fixed', current: current.type } : null;
 }
 
 function targetsOf(draft: DeclarationDraft): readonly string[] {

@@ -1,7 +1,7 @@
 /**
  * What a declaration refers to (facts 4.4): an activation to its configurations, anything to assets under keys whose
- * names end in `AssetReference` or `AssetReferences`, at any depth. That is how Apple names them throughout, so
- * types that the catalog does not know are read alike.
+ * names end in `AssetReference` or `AssetReferences`, at any depth. That is how Apple names nearly all of them, so
+ * types that the catalog does not know are read alike; the exception is found by the catalog (`asset-types.ts`).
  */
 import type { JsonObject, JsonValue } from '../../protocol/plist/json.ts';
 import type { DeclarationKind } from './manifest.ts';

@@ -3,15 +3,15 @@
  * when what devices are told changes; a PUT names the tag it is based on, or that there is none yet.
  */
 import { Hono } from 'hono';
-import type { DeclarationRecord } from '../../domain/admin/declaration-services.ts';
 import type { AdminServices } from '../../domain/admin/services.ts';
 import { parseDeclarationIdentifier } from '../../domain/declaration/draft.ts';
-import type { AdminContext, AdminEnv } from './env.ts';
+import type { AdminEnv } from './env.ts';
 import { readJson, readQuery } from './input.ts';
 import { listPage } from './listing.ts';
-import { entityTag, readPrecondition } from './precondition.ts';
+import { readPrecondition } from './precondition.ts';
 import { refused } from './refusals.ts';
 import { declarationQuery, newDeclaration } from './schemas/declaration.ts';
+import { answerTagged } from './tagged.ts';
 import { declarationSummaryView, declarationView } from './views.ts';
 
 /** A payload of 256 KiB, written out with indentation and escapes, and the members around it. */
@@ -36,7 +36,7 @@ export function declarations({ declarations: library }: AdminServices): Hono<Adm
     const declaration = await library.find(identifier.value);
     if (declaration === null)
       return refused(c, { kind: 'unknown-declaration', identifier: identifier.value });
-    return answer(c, declaration, 200);
+    return answerTagged(c, declarationView(declaration), declaration.serverToken);
   });
 
   app.put('/:identifier', async (c) => {
@@ -48,7 +48,8 @@ export function declarations({ declarations: library }: AdminServices): Hono<Adm
     const identifier = c.req.param('identifier');
     const put = await library.put(identifier, body.value, precondition.value, c.get('nowMs'));
     if (!put.ok) return refused(c, put.refusal);
-    return answer(c, put.value.changed, put.value.created ? 201 : 200, put.value.waiting);
+    const { changed } = put.value;
+    return answerTagged(c, declarationView(changed), changed.serverToken, put.value);
   });
 
   app.delete('/:identifier', async (c) => {
@@ -61,20 +62,9 @@ export function declarations({ declarations: library }: AdminServices): Hono<Adm
   app.post('/:identifier/touch', async (c) => {
     const touched = await library.touch(c.req.param('identifier'), c.get('nowMs'));
     if (!touched.ok) return refused(c, touched.refusal);
-    return answer(c, touched.value.changed, 200, touched.value.waiting);
+    const { changed } = touched.value;
+    return answerTagged(c, declarationView(changed), changed.serverToken, touched.value);
   });
 
   return app;
-}
-
-/** `waiting` is told of a change: how many devices are still to be brought up to date with it. */
-function answer(
-  c: AdminContext,
-  declaration: DeclarationRecord,
-  status: 200 | 201,
-  waiting?: number,
-): Response {
-  c.header('ETag', entityTag(declaration.serverToken));
-  const view = declarationView(declaration);
-  return c.json(waiting === undefined ? view : { ...view, waiting }, status);
 }

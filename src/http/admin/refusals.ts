@@ -25,7 +25,11 @@ import type {
   UnknownDevice,
   UnknownKey,
 } from '../../domain/admin/services.ts';
+import type { UnknownUpload } from '../../domain/admin/upload-services.ts';
+import type { AssetRefusal } from '../../domain/declaration/asset-content.ts';
+import type { ProfileRefusal } from '../../domain/declaration/profile-content.ts';
 import type { MalformedIdentifier } from '../../domain/ids.ts';
+import type { InvalidContent } from '../../protocol/catalog/validate.ts';
 import type { BodyRefusal } from '../body.ts';
 import type { AdminContext } from './env.ts';
 import { type FieldError, type Problem, problemResponse } from './problem.ts';
@@ -36,6 +40,7 @@ export type RequestRefusal =
   | { readonly kind: 'key-missing' }
   | BodyRefusal
   | { readonly kind: 'not-json' }
+  | { readonly kind: 'not-a-profile' }
   | { readonly kind: 'malformed-json'; readonly position: number | null }
   | { readonly kind: 'json-too-deep'; readonly depthMax: number }
   | { readonly kind: 'invalid'; readonly errors: readonly FieldError[] }
@@ -73,7 +78,13 @@ export type GroupRefusal =
   | Exclude<SetAssignGroupRefusal, UnknownSet>
   | SubscriptionRefusal;
 
-export type AdminRefusal = RequestRefusal | StateRefusal | DeclarationRefusal | GroupRefusal;
+/** What is wrong with an upload. */
+export type UploadRefusal = Exclude<AssetRefusal | ProfileRefusal, InvalidContent> | UnknownUpload;
+
+/** What `stateProblem` hands on. */
+type FurtherRefusal = DeclarationRefusal | GroupRefusal | UploadRefusal;
+
+export type AdminRefusal = RequestRefusal | StateRefusal | FurtherRefusal;
 
 /** Answers with the refusal's problem document, and logs its kind. */
 export function refused(c: AdminContext, refusal: AdminRefusal): Response {
@@ -96,6 +107,13 @@ export function toProblem(refusal: AdminRefusal): Problem {
       return bad(kind, 400, 'The body could not be read');
     case 'not-json':
       return bad(kind, 415, 'Not JSON', 'Send Content-Type: application/json, in UTF-8.');
+    case 'not-a-profile':
+      return bad(
+        kind,
+        415,
+        'Not a profile',
+        'Send Content-Type: application/x-apple-aspen-config or application/xml.',
+      );
     case 'malformed-json':
       return { ...bad(kind, 400, 'Malformed JSON'), members: position(refusal.position) };
     case 'json-too-deep':
@@ -122,7 +140,7 @@ export function toProblem(refusal: AdminRefusal): Problem {
   }
 }
 
-function stateProblem(refusal: StateRefusal | DeclarationRefusal | GroupRefusal): Problem {
+function stateProblem(refusal: StateRefusal | FurtherRefusal): Problem {
   const { kind } = refusal;
   switch (kind) {
     case 'unknown-device':
@@ -164,7 +182,7 @@ function stateProblem(refusal: StateRefusal | DeclarationRefusal | GroupRefusal)
   }
 }
 
-function declarationProblem(refusal: DeclarationRefusal | GroupRefusal): Problem {
+function declarationProblem(refusal: FurtherRefusal): Problem {
   const { kind } = refusal;
   switch (kind) {
     case 'precondition-required':
@@ -214,6 +232,15 @@ function declarationProblem(refusal: DeclarationRefusal | GroupRefusal): Problem
       };
     case 'device-sets-full':
       return bad(kind, 409, 'Too many sets', `A device has at most ${refusal.setsMax}.`);
+    case 'type-fixed':
+      return bad(kind, 409, 'Another type', `It is a ${refusal.current}: delete it first.`);
+    case 'asset-type-mismatch':
+      return {
+        ...bad(kind, 422, 'It refers to an asset of a type that does not fit'),
+        members: { references: refusal.references },
+      };
+    case 'made-by-upload':
+      return bad(kind, 409, 'Made by an upload', `Replace it by PUT /api/v1/${refusal.resource}.`);
     case 'unknown-variables':
       return { ...bad(kind, 422, 'Unknown variables', VARIABLES), members: { variables: refusal.uses } };
     case 'too-many-variables':
@@ -232,7 +259,7 @@ function declarationProblem(refusal: DeclarationRefusal | GroupRefusal): Problem
 
 const VARIABLES = 'Known are udid, serial, name and property.NAME, in braces after a dollar sign.';
 
-function groupProblem(refusal: GroupRefusal): Problem {
+function groupProblem(refusal: GroupRefusal | UploadRefusal): Problem {
   const { kind } = refusal;
   switch (kind) {
     case 'unknown-group':
@@ -258,6 +285,34 @@ function groupProblem(refusal: GroupRefusal): Problem {
       const detail = `The catalog has none of these on ${refusal.platform}.`;
       return { ...bad(kind, 422, 'Unknown status items', detail), members: { items: refusal.items } };
     }
+    default:
+      return uploadProblem(refusal);
+  }
+}
+
+function uploadProblem(refusal: UploadRefusal): Problem {
+  const { kind } = refusal;
+  switch (kind) {
+    case 'unknown-upload':
+      return bad(
+        kind,
+        404,
+        'Unknown upload',
+        `No ${refusal.identifier} was uploaded to ${refusal.resource}.`,
+      );
+    case 'upload-too-large':
+      return bad(kind, 413, 'Upload too large', `Devices download at most ${refusal.bytesMax} bytes.`);
+    case 'unreadable-upload':
+      return invalid(kind, 'The upload is not readable', refusal.path, refusal.reason);
+    case 'malformed-profile':
+      return bad(kind, 422, 'Malformed profile', refusal.reason);
+    case 'enrollment-profile':
+      return bad(
+        kind,
+        422,
+        'It would manage the device',
+        'A profile for enrollment is given out by enrolling.',
+      );
     default:
       kind satisfies never;
       throw new TypeError('unreachable');

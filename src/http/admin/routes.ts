@@ -5,6 +5,7 @@
 import { Hono } from 'hono';
 import type { AdminServices } from '../../domain/admin/services.ts';
 import { EscapementError, Unavailable } from '../../std/outcome.ts';
+import { assets } from './assets.ts';
 import { authenticate } from './authenticate.ts';
 import { catalog } from './catalog.ts';
 import { commands } from './commands.ts';
@@ -17,6 +18,7 @@ import { expectedDevices } from './expected-devices.ts';
 import { groups } from './groups.ts';
 import { manifests } from './manifests.ts';
 import { pairings } from './pairings.ts';
+import { profiles } from './profiles.ts';
 import { refused } from './refusals.ts';
 import { sets } from './sets.ts';
 import { deviceProperties, subscriptions } from './settings.ts';
@@ -40,6 +42,8 @@ export function adminApp(services: AdminServices): Hono<AdminEnv> {
   app.route('/pairings', pairings(services));
   app.route('/expected-devices', expectedDevices(services));
   app.route('/declarations', declarations(services));
+  app.route('/assets', assets(services));
+  app.route('/profiles', profiles(services));
   app.route('/sets', sets(services));
   app.route('/groups', groups(services));
   app.route('/devices', deviceProperties(services));

@@ -11,14 +11,17 @@ import type { CheckInRefusal } from '../../protocol/mdm/checkin.ts';
 import type { ConnectRefusal } from '../../protocol/mdm/connect.ts';
 import type { AppEnv } from '../app-env.ts';
 import type { BodyRefusal } from '../body.ts';
+import type { EdgeRefusal } from '../edge-certificate.ts';
 
 export type DeviceEdgeRefusal =
   | BodyRefusal
   | DeviceVerifierRefusal
+  | EdgeRefusal
   | CheckInRefusal
   | ConnectRefusal
   | CheckInServiceRefusal
-  | { readonly kind: 'asset-not-held' };
+  | { readonly kind: 'asset-not-held' }
+  | { readonly kind: 'profile-not-held' };
 
 /** `udid` is the verified device's, once there is one. */
 export function refuseDevice(c: Context<AppEnv>, refusal: DeviceEdgeRefusal, udid?: Udid): Response {
@@ -69,6 +72,8 @@ function statusOf(refusal: DeviceEdgeRefusal): number {
     case 'certificate-expired':
     case 'certificate-not-yet-valid':
     case 'subject-without-udid':
+    case 'edge-certificate-refused':
+    case 'edge-certificate-unknown':
     case 'not-enrolled':
     case 'checked-out':
     case 'pin-mismatch':
@@ -79,6 +84,7 @@ function statusOf(refusal: DeviceEdgeRefusal): number {
       return 403;
     case 'unknown-declaration':
     case 'asset-not-held':
+    case 'profile-not-held':
       return 404;
     case 'user-channel-declined':
       return 410;

@@ -16,12 +16,14 @@ import type {
   StoredDeclaration,
 } from '../../domain/declaration/library-ports.ts';
 import type { DeclarationKind } from '../../domain/declaration/manifest.ts';
+import type { SealedUpload } from '../../domain/declaration/upload-ports.ts';
 import type { JsonObject } from '../../protocol/plist/json.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import { declaration as assignedDeclaration, ENTRY, type EntryRow } from './assignments.ts';
 import type { Bound, Database, Statement } from './database.ts';
 import { markDue, setMembers } from './due.ts';
+import { storeUpload } from './uploads.ts';
 
 interface SummaryRow {
   identifier: string;
@@ -66,14 +68,24 @@ export class D1DeclarationLibrary implements LibraryStore {
 
   async find(identifier: string): Promise<StoredDeclaration | null> {
     const row = await this.#db.first<
-      SummaryRow & { payload: string; salt: string | null; templated: number }
-    >(`SELECT ${SUMMARY}, payload, salt, templated FROM declarations WHERE identifier = ?`, identifier);
+      SummaryRow & { payload: string; salt: string | null; templated: number; uploaded: number }
+    >(
+      `SELECT ${SUMMARY}, payload, salt, templated,
+         EXISTS (SELECT 1 FROM uploads u WHERE u.identifier = d.identifier) AS uploaded
+       FROM declarations d WHERE identifier = ?`,
+      identifier,
+    );
     if (row === null) return null;
-    const { salt, templated } = row;
-    return { ...summary(row), payload: JSON.parse(row.payload), salt, templated: templated === 1 };
+    const { salt, templated, uploaded } = row;
+    const payload = JSON.parse(row.payload) as JsonObject;
+    return { ...summary(row), payload, salt, templated: templated === 1, uploaded: uploaded === 1 };
   }
 
-  async insert(declaration: StoredDeclaration, targets: readonly string[]): Promise<boolean> {
+  async insert(
+    declaration: StoredDeclaration,
+    targets: readonly string[],
+    upload: SealedUpload | null = null,
+  ): Promise<boolean> {
     const { identifier, kind, type, payload, serverToken, salt, templated, updatedAtMs } = declaration;
     const insert = {
       sql: `INSERT INTO declarations (identifier, kind, type, payload, server_token, salt, templated, updated_at_ms)
@@ -89,7 +101,8 @@ export class D1DeclarationLibrary implements LibraryStore {
         updatedAtMs,
       ],
     };
-    const [changed] = await this.#db.batch([insert, ...refer(declaration, targets)]);
+    const stored = upload === null ? [] : [storeUpload(declaration, upload)];
+    const [changed] = await this.#db.batch([insert, ...refer(declaration, targets), ...stored]);
     return changed === 1;
   }
 
@@ -98,6 +111,7 @@ export class D1DeclarationLibrary implements LibraryStore {
     targets: readonly string[] | null,
     serverToken: string,
     change: Change,
+    upload: SealedUpload | null = null,
   ): Promise<boolean> {
     const { identifier, type, payload, salt, templated, updatedAtMs } = declaration;
     const update = {
@@ -116,7 +130,13 @@ export class D1DeclarationLibrary implements LibraryStore {
       ],
     };
     const references = targets === null ? [] : refer(declaration, targets);
-    const [changed] = await this.#db.batch([update, ...references, markHolders(declaration, change)]);
+    const stored = upload === null ? [] : [storeUpload(declaration, upload)];
+    const [changed] = await this.#db.batch([
+      update,
+      ...references,
+      ...stored,
+      markHolders(declaration, change),
+    ]);
     return changed === 1;
   }
 
@@ -153,6 +173,15 @@ export class D1DeclarationLibrary implements LibraryStore {
       JSON.stringify(identifiers),
     );
     return new Map(rows.map((row) => [row.identifier, row.kind]));
+  }
+
+  async typesOf(identifiers: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    if (identifiers.length === 0) return new Map();
+    const rows = await this.#db.all<{ identifier: string; type: string }>(
+      `SELECT identifier, type FROM declarations WHERE identifier IN (SELECT value FROM json_each(?))`,
+      JSON.stringify(identifiers),
+    );
+    return new Map(rows.map((row) => [row.identifier, row.type]));
   }
 
   async assigned(identifiers: readonly string[]): Promise<readonly AssignedDeclaration[]> {

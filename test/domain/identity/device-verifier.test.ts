@@ -5,7 +5,7 @@ import { VerifiedDevice } from '../../../src/domain/identity/verified-device.ts'
 import { type Certificate, certificateDigest } from '../../../src/pki/certificate.ts';
 import { toBase64, utf8 } from '../../../src/std/bytes.ts';
 import { addMs, DAY_MS } from '../../../src/std/time.ts';
-import { NOW, testIdentity, UDID } from '../../support/identity.ts';
+import { NOW, subject, testIdentity, UDID } from '../../support/identity.ts';
 import { type ClientKey, commonName, node, oid, rdn, selfSigned } from '../../support/scep-client.ts';
 import { keys } from '../../support/scep-fixture.ts';
 
@@ -14,7 +14,7 @@ let verifier: DeviceVerifier;
 let certificate: Certificate;
 beforeAll(async () => {
   f = await testIdentity();
-  verifier = new DeviceVerifier(f.chain);
+  verifier = new DeviceVerifier(f.chain, f.register);
   certificate = await f.certificates.issue({
     spki: keys.device.spki,
     keyKind: 'RSA',
@@ -96,5 +96,29 @@ describe('the device verifier', () => {
     const ours = selfSigned(keys.other, f.authority.certificate.subject);
     expect(await kind(header(keys.other, ours))).toBe('chain-signature-invalid');
     expect(await kind(header(keys.other, selfSigned(keys.other, commonName('x'))))).toBe('chain-incomplete');
+  });
+});
+
+describe('a certificate that the edge verified', () => {
+  it('tells the device that it was issued to, and nobody when it was issued elsewhere', async () => {
+    const digest = await certificateDigest(certificate);
+    expect(await verifier.verifyEdge({ digest })).toEqual({
+      ok: false,
+      refusal: { kind: 'edge-certificate-unknown' },
+    });
+    await f.register.insert({
+      subject: subject(),
+      credentialId: 'credential-1',
+      certificateDigest: digest,
+      certificateDer: certificate.der,
+      serialHex: '01',
+      notBeforeMs: NOW,
+      notAfterMs: NOW,
+      renewalOf: null,
+    });
+    const known = await verifier.verifyEdge({ digest });
+    if (!known.ok) throw new Error(known.refusal.kind);
+    expect(known.value).toBeInstanceOf(VerifiedDevice);
+    expect([known.value.udid, known.value.certificateDigest]).toEqual([UDID, digest]);
   });
 });

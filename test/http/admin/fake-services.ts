@@ -176,8 +176,10 @@ export class FakeServices {
           return this.expected.length < before;
         },
       },
-      // Over D1 in declarations.test.ts.
+      // Over D1 in declarations.test.ts and uploads.test.ts.
       declarations: {} as AdminServices['declarations'],
+      assets: {} as AdminServices['assets'],
+      profiles: {} as AdminServices['profiles'],
       sets: {} as AdminServices['sets'],
       groups: {} as AdminServices['groups'],
       settings: {} as AdminServices['settings'],

@@ -41,6 +41,7 @@ describe('a method that a path does not take', () => {
     ['/healthz', 'GET, HEAD'],
     ['/.well-known/escapement/jwks.json', 'GET, HEAD'],
     ['/ddm/assets/x', 'GET, HEAD'],
+    ['/ddm/profiles/x', 'GET, HEAD'],
     ['/scep', 'GET, HEAD, POST'],
     ['/scep?operation=PKIOperation', 'GET, HEAD, POST'],
   ])('is answered by those that %s does', async (path, allow) => {

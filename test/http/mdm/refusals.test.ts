@@ -680,6 +680,32 @@ describe('an asset', () => {
   });
 });
 
+describe('a download', () => {
+  const edge = (digest: string, certVerified: string) => ({
+    tlsClientAuth: { certPresented: '1', certVerified, certRevoked: '0', certFingerprintSHA256: digest },
+  });
+  it.each([
+    ['of a profile that the device is not to hold', 404, 'profile-not-held', null],
+    [
+      'with a certificate that the edge refused',
+      403,
+      'edge-certificate-refused',
+      edge('ab'.repeat(32), 'NONE'),
+    ],
+    ['with a certificate of nobody', 403, 'edge-certificate-unknown', edge('ab'.repeat(32), 'SUCCESS')],
+  ])('%s is refused', async (_sentence, status, kind, cf) => {
+    const from = logged.length;
+    const headers: Record<string, string> =
+      cf === null ? { 'mdm-signature': phone.mdmSignature(Buffer.alloc(0)) } : {};
+    const init = { headers, ...(cf === null ? {} : { cf }) } as RequestInit;
+    const reply = await send(new Request(`${url}/ddm/profiles/com.example.none`, init));
+    expect([reply.status, (await reply.arrayBuffer()).byteLength]).toEqual([status, 0]);
+    const told = logSince(from).find((line: Json) => line['event'] === 'device-refused');
+    expect(told?.['refusal']).toBe(kind);
+    reached.add(kind);
+  });
+});
+
 it('every kind that the table names was reached, but for those that an earlier check keeps away', () => {
   const named = [...refusalsSource.matchAll(/case '([a-z-]+)'/g)].map((match) => match[1] as string);
   const unreachable = ['chain-too-long', 'certificate-expired', 'certificate-not-yet-valid'];

@@ -276,6 +276,7 @@ describe('methods', () => {
     ['/mdm/checkin', 'PUT'],
     ['/mdm/connect', 'PUT'],
     ['/ddm/assets/x', 'GET, HEAD'],
+    ['/ddm/profiles/x', 'GET, HEAD'],
   ])('%s takes %s alone', async (path, allow) => {
     for (const method of [
       'POST',

@@ -5,8 +5,8 @@
  */
 import { expect } from 'vitest';
 import type { ManagedDevice, Random } from '../../simulator/index.ts';
-import { declare } from '../../support/put-declaration.ts';
 import { admin, adminReply } from '../../support/front-door.ts';
+import { declare } from '../../support/put-declaration.ts';
 import { CONDITIONS, type Kind, type Model, PROPERTIES, SIMPLE, SIRI, TEST } from './model.ts';
 
 export interface Stage {

@@ -9,6 +9,7 @@ import type { JsonObject } from '../../../src/protocol/plist/json.ts';
 import { writePlist } from '../../simulator/index.ts';
 import { admin, type Json } from '../../support/front-door.ts';
 import { checkedAndRefused, jsonOf, plistOf, problemsOf, wholeOf } from './content.ts';
+import { PREFIX } from './declared.ts';
 import type { Story } from './story.ts';
 
 const APP = 'com.example.watch-app';
@@ -85,7 +86,9 @@ async function checkAnswer(type: string, result: JsonObject): Promise<void> {
 
 /** A declaration is touched, so that the server has something to tell. */
 async function tellOfDeclarativeManagement({ table, watch }: Story, received: Received): Promise<void> {
-  const any = watch.declarations[0]?.declaration.identifier;
+  const any = watch.declarations
+    .map(({ declaration }) => declaration.identifier)
+    .find((identifier) => identifier.startsWith(PREFIX));
   await admin('POST', `declarations/${any}/touch`);
   const { commands, sync } = await watch.connect();
   expect(commands).toMatchObject([{ requestType: BY_SERVER, status: 'Acknowledged' }]);

@@ -9,6 +9,7 @@ import type { JsonObject, JsonValue } from '../../../src/protocol/plist/json.ts'
 import { statusItems } from '../../simulator/inventory.ts';
 import { admin, type Json } from '../../support/front-door.ts';
 import { problemsOf } from './content.ts';
+import { PREFIX } from './declared.ts';
 import type { Story } from './story.ts';
 
 const SUBSCRIPTIONS = 'com.apple.configuration.management.status-subscriptions';
@@ -19,7 +20,9 @@ const WRONG: Readonly<Record<string, JsonValue>> = {
 
 export async function tellOfStatus(story: Story): Promise<void> {
   const { table, watch } = story;
-  const subscription = watch.declarations.find(({ declaration }) => declaration.type === SUBSCRIPTIONS);
+  const subscription = watch.declarations.find(
+    ({ declaration }) => declaration.type === SUBSCRIPTIONS && declaration.identifier.startsWith(PREFIX),
+  );
   const subscribed = ((subscription?.declaration.payload['StatusItems'] ?? []) as Json[]).map(
     (item) => item['Name'],
   );
