@@ -15,11 +15,12 @@ import {
   printOnFailure,
 } from '../support/front-door.ts';
 import { checkInvariants, settle } from '../support/invariants.ts';
-import { editAtRandom, SETS, type Stage } from './convergence/edits.ts';
-import { type Declared, Model } from './convergence/model.ts';
+import { udid } from '../support/pairing.ts';
+import { editAtRandom, GROUPS, put, SETS, type Stage } from './convergence/edits.ts';
+import { keyOf, Model, PROPERTIES, SIMPLE, TEST } from './convergence/model.ts';
 import { Cut, deeds, Network, type Weather } from './convergence/network.ts';
 
-const STEPS = 24;
+const STEPS = 16;
 const SESSIONS_MAX = 12;
 const OWN = 'com.escapement.';
 
@@ -65,25 +66,44 @@ class Story implements Stage {
       await pairedWatch(phone, { name: 'other' }),
     ];
     this.devices = [phone, ...watches];
-    for (const set of SETS) {
-      await admin('PUT', `sets/${this.prefix}.${set}`, { declarations: [] });
-      this.model.sets.set(set, new Set());
+    await this.#declareFirst();
+    for (const group of GROUPS) {
+      await admin('PUT', `groups/${this.prefix}.${group}`);
+      this.model.groups.set(group, new Set());
     }
     for (const [i, device] of this.devices.entries()) {
       const set = SETS[i % SETS.length] ?? SETS[0];
       await admin('PUT', `sets/${this.prefix}.${set}/devices/${device.udid}`);
       this.model.assigned.set(device.udid, new Set([set]));
       const own = { present: device.facts.passcode, integer: 42, text: 'red' };
-      this.model.circumstances.set(device.udid, { isWatch: device !== phone, ...own });
+      const { serial } = device;
+      const fixed = { udid: udid(device.udid), serial, isWatch: device !== phone, properties: {} };
+      this.model.circumstances.set(device.udid, { ...fixed, ...own });
       device.facts.status.set('test.string-value', own.text);
       await settle(device);
       await this.#untilQuiet(device, false);
     }
   }
 
+  /** Something to begin with: two sets, each with an activation under a condition. */
+  async #declareFirst(): Promise<void> {
+    for (const name of ['a', 'b']) await put(this, name, 'configuration', TEST, { Echo: '0' });
+    await put(this, 'p', 'management', PROPERTIES, { stage: 'on' });
+    const StandardConfigurations = [`${this.prefix}.a`];
+    const Predicate = '@status(passcode.is-present) == TRUE';
+    await put(this, 'x', 'activation', SIMPLE, { StandardConfigurations, Predicate });
+    await put(this, 'y', 'activation', SIMPLE, { StandardConfigurations: [`${this.prefix}.b`] });
+    const sets = { s: ['a', 'p', 'x'], t: ['b', 'y'] } as const;
+    for (const set of SETS) {
+      const declarations = sets[set].map((name) => `${this.prefix}.${name}`);
+      await admin('PUT', `sets/${this.prefix}.${set}`, { declarations });
+      this.model.sets.set(set, new Set(sets[set]));
+    }
+  }
+
   /** One edit or a few, some in the middle of a session; then every device is as it should be. */
   async step(): Promise<void> {
-    const before = this.devices.map((device) => contentOf(this.model.heldBy(device.udid)));
+    const before = this.devices.map((device) => this.model.contentOf(device.udid));
     const tokens = this.devices.map((device) => device.declarationsToken);
     this.network.forget();
     for (let i = this.dice.pick([1, 1, 1, 2, 4]); i > 0; i--) await this.edit();
@@ -93,7 +113,7 @@ class Story implements Stage {
     // An edit in the middle of one device's session came after another's.
     if (this.edits.length > edited) for (const device of this.devices) await this.#untilQuiet(device, false);
     for (const [i, device] of this.devices.entries()) {
-      const changed = before[i] !== contentOf(this.model.heldBy(device.udid));
+      const changed = before[i] !== this.model.contentOf(device.udid);
       if (changed) expect(this.network.toldOf(device.udid), `${device.name} was told`).toBeGreaterThan(0);
       await this.#check(device);
       if (!changed && !this.#changedBetween.has(device)) {
@@ -108,10 +128,10 @@ class Story implements Stage {
   readonly #changedBetween = new Set<ManagedDevice>();
 
   async edit(): Promise<void> {
-    const before = this.devices.map((device) => contentOf(this.model.heldBy(device.udid)));
+    const before = this.devices.map((device) => this.model.contentOf(device.udid));
     this.edits.push(await editAtRandom(this));
     for (const [i, device] of this.devices.entries()) {
-      if (before[i] !== contentOf(this.model.heldBy(device.udid))) this.#changedBetween.add(device);
+      if (before[i] !== this.model.contentOf(device.udid)) this.#changedBetween.add(device);
     }
   }
 
@@ -215,15 +235,6 @@ class Story implements Stage {
 
 function viewOf({ serverToken, fetched, active, valid, reasons }: Json): Json {
   return { serverToken, fetched, active, valid, codes: (reasons as Json[]).map(({ code }) => code) };
-}
-
-function keyOf({ name, type, payload, touches }: Declared): string {
-  const sorted = Object.entries(payload).sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify([name, type, sorted, touches]);
-}
-
-function contentOf(held: ReadonlyMap<string, Declared>): string {
-  return [...held.values()].map(keyOf).sort().join('\n');
 }
 
 /** What devices made of declarations, in all stories. */

@@ -24,14 +24,24 @@ export interface Edit {
 }
 
 export const SETS = ['s', 't'] as const;
+export const GROUPS = ['g', 'h'] as const;
+/** Echoes: some with variables, of which not every device has a value. */
+const TEXTS = ['0', '1', '2', `\${udid}`, `\${serial}/\${property.team}`] as const;
 const TESTS = ['a', 'b', 'c', 'd'] as const;
 const ACTIVATIONS = ['x', 'y'] as const;
 const NAMES = [...TESTS, 'siri', ...ACTIVATIONS, 'p'] as const;
 
-const subset = <T>(dice: Random, items: readonly T[]) => items.filter(() => dice.chance(0.5));
+const subset = <T>(dice: Random, items: readonly T[], chance = 0.5) =>
+  items.filter(() => dice.chance(chance));
 const nameOf = (device: ManagedDevice) => device.name;
 
-async function put(stage: Stage, name: string, kind: Kind, type: string, payload: Record<string, unknown>) {
+export async function put(
+  stage: Stage,
+  name: string,
+  kind: Kind,
+  type: string,
+  payload: Record<string, unknown>,
+) {
   await declare(`${stage.prefix}.${name}`, type, payload);
   stage.model.declare({ name, kind, type, payload });
   return `${name} := ${JSON.stringify(payload)}`;
@@ -41,7 +51,7 @@ const replaceTest: Edit = {
   weight: 5,
   edit: (stage) => {
     const { dice } = stage;
-    return put(stage, dice.pick(TESTS), 'configuration', TEST, { Echo: String(dice.int(3)) });
+    return put(stage, dice.pick(TESTS), 'configuration', TEST, { Echo: dice.pick(TEXTS) });
   },
 };
 
@@ -104,7 +114,7 @@ const remove: Edit = {
 const putSet: Edit = {
   weight: 4,
   edit: async ({ model, dice, prefix }) => {
-    const [set, names] = [dice.pick(SETS), subset(dice, [...model.declared.keys()])];
+    const [set, names] = [dice.pick(SETS), subset(dice, [...model.declared.keys()], 0.7)];
     await admin('PUT', `sets/${prefix}.${set}`, { declarations: names.map((name) => `${prefix}.${name}`) });
     model.sets.set(set, new Set(names));
     return `set ${set} := ${names.join(' ')}`;
@@ -128,6 +138,52 @@ const unassign: Edit = {
     await adminReply('DELETE', `sets/${prefix}.${set}/devices/${device.udid}`);
     model.assigned.get(device.udid)?.delete(set);
     return `${nameOf(device)} loses ${set}`;
+  },
+};
+
+const groupDevices: Edit = {
+  weight: 3,
+  edit: async ({ model, dice, devices, prefix }) => {
+    const [group, chosen] = [dice.pick(GROUPS), subset(dice, devices).map(({ udid }) => udid)];
+    const isAdding = dice.chance(0.6);
+    await admin('POST', `groups/${prefix}.${group}/devices`, { [isAdding ? 'add' : 'remove']: chosen });
+    const members = model.groups.get(group);
+    for (const udid of chosen) isAdding ? members?.add(udid) : members?.delete(udid);
+    return `${group} ${isAdding ? 'gains' : 'loses'} ${chosen.length}`;
+  },
+};
+
+/** Staged: the same devices come first at each percentage. */
+const rollOut: Edit = {
+  weight: 3,
+  edit: async ({ model, dice, prefix }) => {
+    const [set, group, percent] = [dice.pick(SETS), dice.pick(GROUPS), dice.pick([0, 25, 50, 75, 100])];
+    const path = `sets/${prefix}.${set}/groups/${prefix}.${group}`;
+    const groups = model.rollouts.get(set) ?? new Map();
+    model.rollouts.set(set, groups);
+    if (percent === 0 && dice.chance(0.5)) {
+      const { status } = await adminReply('DELETE', path);
+      expect(status, path).toBeLessThan(500);
+      groups.delete(group);
+      return `${set} not for ${group}`;
+    }
+    await admin('PUT', path, { percent });
+    groups.set(group, percent);
+    return `${set} for ${percent} percent of ${group}`;
+  },
+};
+
+const setProperties: Edit = {
+  weight: 3,
+  edit: async ({ model, dice, devices }) => {
+    const device = dice.pick(devices);
+    const of = model.circumstances.get(device.udid);
+    if (of === undefined) return null;
+    const ring = dice.chance(0.7) ? { ring: dice.int(4) } : {};
+    const properties = { ...ring, ...(dice.chance(0.6) ? { team: dice.pick(['red', 'blue']) } : {}) };
+    await admin('PUT', `devices/${device.udid}/properties`, { properties });
+    of.properties = properties;
+    return `${nameOf(device)} has ${JSON.stringify(properties)}`;
   },
 };
 
@@ -170,6 +226,9 @@ export const EDITS: readonly Edit[] = [
   putSet,
   assign,
   unassign,
+  groupDevices,
+  rollOut,
+  setProperties,
   change,
   burst,
 ];

@@ -1,8 +1,10 @@
 /**
  * What an administrator declared, kept beside the server, and what each device should make of it: what it holds, which
  * of it is active, and why not. Conditions are written twice, as the predicate that the device gets and as a function
- * here, so that neither evaluator judges itself.
+ * here, so that neither evaluator judges itself. Only the shard of a device is taken from the server.
  */
+import { shardOf } from '../../../src/domain/declaration/shard.ts';
+import type { Udid } from '../../../src/domain/ids.ts';
 import type { Json } from '../../support/front-door.ts';
 
 export type Kind = 'activation' | 'configuration' | 'management';
@@ -16,9 +18,12 @@ export interface Declared {
   readonly touches: number;
 }
 
-/** Of one device, what conditions ask about. */
+/** Of one device, what conditions ask about, and what administrators say of it. */
 export interface Circumstances {
   readonly isWatch: boolean;
+  readonly udid: Udid;
+  readonly serial: string;
+  properties: Readonly<Record<string, string | number>>;
   present: boolean;
   integer: number;
   text: string;
@@ -48,6 +53,7 @@ export const CONDITIONS: readonly {
   { text: "@status(test.string-value) IN {'red', 'green'}", holds: ({ text }) => text !== 'blue' },
   { text: "@status(device.model.family) == 'Watch'", holds: ({ isWatch }) => isWatch },
   { text: "@property(stage) == 'on'", holds: (_of, { stage }) => stage === 'on' },
+  { text: '@property(ring) >= 2', holds: (_of, { ring }) => Number(ring ?? 0) >= 2 },
   {
     text: "NOT (@status(passcode.is-present) == NO OR @status(test.string-value) BEGINSWITH 'b')",
     holds: ({ present, text }) => present && text !== 'blue',
@@ -68,6 +74,10 @@ export class Model {
   readonly sets = new Map<string, Set<string>>();
   /** Names of sets by UDID. */
   readonly assigned = new Map<string, Set<string>>();
+  /** UDIDs by name. */
+  readonly groups = new Map<string, Set<string>>();
+  /** By set, the percentage for each group. */
+  readonly rollouts = new Map<string, Map<string, number>>();
   readonly circumstances = new Map<string, Circumstances>();
 
   declare(one: Omit<Declared, 'touches'>): void {
@@ -92,17 +102,22 @@ export class Model {
       .sort();
   }
 
-  /** What the device is given: what its sets hold and its OS version takes. */
+  /** What the device is given: what its sets hold, its OS version takes, and its variables fill. */
   heldBy(udid: string): ReadonlyMap<string, Declared> {
-    const all = [...this.#assignedTo(udid)].filter(({ type }) => !this.#isWithheld(type, udid));
-    return new Map(all.map((one) => [one.name, one]));
+    return new Map(this.#given(udid).flatMap((one) => (one.held === null ? [] : [[one.name, one.held]])));
   }
 
   withheldFrom(udid: string): readonly string[] {
-    return [...this.#assignedTo(udid)]
-      .filter(({ type }) => this.#isWithheld(type, udid))
+    return this.#given(udid)
+      .filter(({ held }) => held === null)
       .map(({ name }) => name)
       .sort();
+  }
+
+  /** What stands for all that the device holds, the server's own declaration of its properties included. */
+  contentOf(udid: string): string {
+    const held = [...this.heldBy(udid).values()].map(keyOf).sort();
+    return JSON.stringify([held, sorted(this.#of(udid).properties)]);
   }
 
   expectedOf(udid: string): ReadonlyMap<string, Expected> {
@@ -132,23 +147,63 @@ export class Model {
   /** Null when the activation is active. */
   #judge(one: Declared, held: ReadonlyMap<string, Declared>, udid: string): string | null {
     if (!referencesOf(one).every((name) => held.has(name))) return 'Error.MissingConfigurations';
-    const circumstances = this.circumstances.get(udid);
+    const circumstances = this.#of(udid);
     const condition = CONDITIONS.find(({ text }) => text === (one.payload['Predicate'] ?? null));
-    if (circumstances === undefined || condition === undefined) throw new Error(`cannot judge ${one.name}`);
+    if (condition === undefined) throw new Error(`cannot judge ${one.name}`);
     const all = [...held.values()].filter(({ kind }) => kind === 'management');
-    const properties = Object.assign({}, ...all.map(({ payload }) => payload)) as Properties;
+    const declared = all.map(({ payload }) => payload);
+    const properties = Object.assign({}, ...declared, circumstances.properties) as Properties;
     return condition.holds(circumstances, properties) ? null : 'Info.Predicate';
   }
 
-  #assignedTo(udid: string): Set<Declared> {
-    const names = [...(this.assigned.get(udid) ?? [])].flatMap((set) => [...(this.sets.get(set) ?? [])]);
-    return new Set(names.map((name) => this.declared.get(name)).filter((one) => one !== undefined));
+  #of(udid: string): Circumstances {
+    const found = this.circumstances.get(udid);
+    if (found === undefined) throw new Error(`${udid} is in no story`);
+    return found;
   }
 
-  /** The phone has iOS 27; the watches are older than what they would need for this. */
-  #isWithheld(type: string, udid: string): boolean {
-    return type === SIRI && this.circumstances.get(udid)?.isWatch === true;
+  #setsOf(udid: string): ReadonlySet<string> {
+    const shard = shardOf(this.#of(udid).udid);
+    const byGroup = [...this.rollouts].filter(([, groups]) =>
+      [...groups].some(([group, percent]) => shard < percent && this.groups.get(group)?.has(udid)),
+    );
+    return new Set([...(this.assigned.get(udid) ?? []), ...byGroup.map(([set]) => set)]);
   }
+
+  #given(udid: string): readonly { readonly name: string; readonly held: Declared | null }[] {
+    const of = this.#of(udid);
+    const names = new Set([...this.#setsOf(udid)].flatMap((set) => [...(this.sets.get(set) ?? [])]));
+    return [...names].flatMap((name) => {
+      const one = this.declared.get(name);
+      if (one === undefined) return [];
+      // The phone has iOS 27; the watches are older than what they would need for this.
+      const payload = one.type === SIRI && of.isWatch ? null : filled(one, of);
+      return [{ name, held: payload === null ? null : { ...one, payload } }];
+    });
+  }
+}
+
+/** With the device's values for variables; null where it lacks one. */
+function filled({ payload }: Declared, { udid, serial, properties }: Circumstances): Json | null {
+  const text = payload['Echo'];
+  if (typeof text !== 'string') return payload;
+  const values: Record<string, string | number | undefined> = {
+    udid,
+    serial,
+    'property.team': properties['team'],
+  };
+  const names = [...text.matchAll(/\$\{([^}]*)\}/g)].map(([, name]) => String(name));
+  if (names.some((name) => values[name] === undefined)) return null;
+  return { ...payload, Echo: text.replace(/\$\{([^}]*)\}/g, (_all, name: string) => String(values[name])) };
+}
+
+/** What stands for a declaration's content and its touches. */
+export function keyOf({ name, type, payload, touches }: Declared): string {
+  return JSON.stringify([name, type, sorted(payload), touches]);
+}
+
+function sorted(record: Readonly<Record<string, unknown>>): [string, unknown][] {
+  return Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** Names, as the payload's identifiers stand for them. */

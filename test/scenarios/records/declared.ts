@@ -49,6 +49,9 @@ const DATA: Readonly<Record<string, { readonly contentType: string; readonly cre
   [`${ASSET}data`]: { contentType: 'application/octet-stream' },
 };
 
+/** A PKCS#12 file begins as every DER sequence does. */
+const MEANT: Readonly<Record<string, JsonObject>> = { 'com.apple.credential.identity': { Identity: 'MAA=' } };
+
 /** No watchOS configuration refers to these, so no watch ever uses one. */
 const UNUSED = [`${ASSET}credential.userpassword`, `${ASSET}useridentity`];
 
@@ -93,7 +96,7 @@ async function dataOf(type: string): Promise<{ type: string; data: Buffer } | nu
   if (form === undefined) return null;
   const { contentType, credential } = form;
   if (credential !== undefined) {
-    const document = await wholeOf('credential', credential);
+    const document = await wholeOf('credential', credential, MEANT[credential]);
     return { type: contentType, data: Buffer.from(JSON.stringify(document)) };
   }
   const text = contentType === 'application/pem' ? env.TEST_DEVICE_CA.certificate : 'some data';
@@ -179,7 +182,10 @@ async function checkOnWatch({ table, watch, files }: Story, declared: readonly D
     const judgment = judgments.get(identifier);
     expect(judgment?.declaration, identifier).toMatchObject({ kind, type, payload });
     const isUsed = kind !== 'management' && !UNUSED.includes(type);
-    expect(judgment, identifier).toMatchObject({ active: isUsed, valid: 'valid' });
+    expect(judgment, `${identifier}: ${JSON.stringify(judgment?.reasons)}`).toMatchObject({
+      active: isUsed,
+      valid: 'valid',
+    });
     table.note(kind, type, 'delivered', ...(isUsed ? ['active'] : []));
     if (UNUSED.includes(type))
       table.excuse(kind, type, 'no configuration of watchOS refers to such an asset');
