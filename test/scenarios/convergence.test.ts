@@ -16,11 +16,11 @@ import {
 } from '../support/front-door.ts';
 import { checkInvariants, settle } from '../support/invariants.ts';
 import { udid } from '../support/pairing.ts';
-import { editAtRandom, GROUPS, put, SETS, type Stage } from './convergence/edits.ts';
-import { keyOf, Model, PROPERTIES, SIMPLE, TEST } from './convergence/model.ts';
+import { editAtRandom, GROUPS, put, SETS, type Stage, upload } from './convergence/edits.ts';
+import { type Declared, keyOf, Model, PROPERTIES, SIMPLE, TEST } from './convergence/model.ts';
 import { Cut, deeds, Network, type Weather } from './convergence/network.ts';
 
-const STEPS = 16;
+const STEPS = 14;
 const SESSIONS_MAX = 12;
 const OWN = 'com.escapement.';
 
@@ -88,12 +88,17 @@ class Story implements Stage {
   /** Something to begin with: two sets, each with an activation under a condition. */
   async #declareFirst(): Promise<void> {
     for (const name of ['a', 'b']) await put(this, name, 'configuration', TEST, { Echo: '0' });
+    await upload.edit(this);
+    const EchoDataAssetReference = `${this.prefix}.file`;
+    await put(this, 'user', 'configuration', TEST, { Echo: 'data', EchoDataAssetReference });
     await put(this, 'p', 'management', PROPERTIES, { stage: 'on' });
     const StandardConfigurations = [`${this.prefix}.a`];
     const Predicate = '@status(passcode.is-present) == TRUE';
     await put(this, 'x', 'activation', SIMPLE, { StandardConfigurations, Predicate });
-    await put(this, 'y', 'activation', SIMPLE, { StandardConfigurations: [`${this.prefix}.b`] });
-    const sets = { s: ['a', 'p', 'x'], t: ['b', 'y'] } as const;
+    await put(this, 'y', 'activation', SIMPLE, {
+      StandardConfigurations: ['b', 'user'].map((name) => `${this.prefix}.${name}`),
+    });
+    const sets = { s: ['a', 'p', 'x'], t: ['b', 'user', 'file', 'y'] } as const;
     for (const set of SETS) {
       const declarations = sets[set].map((name) => `${this.prefix}.${name}`);
       await admin('PUT', `sets/${this.prefix}.${set}`, { declarations });
@@ -181,16 +186,17 @@ class Story implements Stage {
     const expected = this.model.expectedOf(device.udid);
     const held = device.declarations.filter(({ declaration }) => !declaration.identifier.startsWith(OWN));
     const seen = held.map(({ declaration, active, valid, reasons }) => {
-      const { identifier, kind, type, payload, serverToken } = declaration;
+      const { identifier, kind, type, serverToken } = declaration;
       const name = identifier.slice(this.prefix.length + 1);
       const declared = expected.get(name)?.declared;
       if (declared !== undefined) this.#serverTokens.expect(`${this.prefix} ${keyOf(declared)}`, serverToken);
+      const payload = kind === 'asset' ? dataOf(device, identifier, active, declared) : declaration.payload;
       return [name, { kind, type, payload, active, valid, codes: reasons.map(({ code }) => code) }] as const;
     });
-    const wanted = [...expected].map(([name, { declared, active, valid, code }]) => {
+    const wanted = [...expected].map(([name, { declared, active, valid, codes }]) => {
       const { kind, type, payload } = declared;
-      verdicts.add(`${kind} ${active ? 'active' : code}`);
-      return [name, { kind, type, payload, active, valid, codes: code === null ? [] : [code] }] as const;
+      verdicts.add(`${kind} ${active ? 'active' : codes.join(', ')}`);
+      return [name, { kind, type, payload, active, valid, codes }] as const;
     });
     expect(Object.fromEntries(seen), `what ${device.name} holds`).toEqual(Object.fromEntries(wanted));
     const all = device.declarations.map(
@@ -233,6 +239,11 @@ class Story implements Stage {
   }
 }
 
+/** An asset in use is compared by the data that the device has of it; one that is not may never have been asked for. */
+function dataOf(device: ManagedDevice, identifier: string, active: boolean, declared?: Declared): unknown {
+  return active ? { data: device.assetData(identifier)?.toString('base64') } : declared?.payload;
+}
+
 function viewOf({ serverToken, fetched, active, valid, reasons }: Json): Json {
   return { serverToken, fetched, active, valid, codes: (reasons as Json[]).map(({ code }) => code) };
 }
@@ -260,8 +271,12 @@ it('everything that can go wrong did, and every verdict was given', () => {
     'activation Error.MissingConfigurations',
     'activation Info.Predicate',
     'activation active',
+    'asset Info.NotReferencedByConfiguration',
+    'asset active',
+    'configuration Error.MissingAssets',
+    'configuration Error.MissingAssets, Info.NotReferencedByActivation',
     'configuration Info.NotReferencedByActivation',
     'configuration active',
-    'management null',
+    'management ',
   ]);
 });

@@ -7,7 +7,8 @@ import { expect } from 'vitest';
 import type { ManagedDevice, Random } from '../../simulator/index.ts';
 import { admin, adminReply } from '../../support/front-door.ts';
 import { declare } from '../../support/put-declaration.ts';
-import { CONDITIONS, type Kind, type Model, PROPERTIES, SIMPLE, SIRI, TEST } from './model.ts';
+import { CREATE, call, REPLACE } from '../../support/uploads.ts';
+import { CONDITIONS, DATA, type Kind, type Model, PROPERTIES, SIMPLE, SIRI, TEST } from './model.ts';
 
 export interface Stage {
   readonly model: Model;
@@ -29,7 +30,8 @@ export const GROUPS = ['g', 'h'] as const;
 const TEXTS = ['0', '1', '2', `\${udid}`, `\${serial}/\${property.team}`] as const;
 const TESTS = ['a', 'b', 'c', 'd'] as const;
 const ACTIVATIONS = ['x', 'y'] as const;
-const NAMES = [...TESTS, 'siri', ...ACTIVATIONS, 'p'] as const;
+/** What is touched, deleted and declared again; the asset is only uploaded. */
+const NAMES = [...TESTS, 'siri', 'user', ...ACTIVATIONS, 'p'] as const;
 
 const subset = <T>(dice: Random, items: readonly T[], chance = 0.5) =>
   items.filter(() => dice.chance(chance));
@@ -52,6 +54,35 @@ const replaceTest: Edit = {
   edit: (stage) => {
     const { dice } = stage;
     return put(stage, dice.pick(TESTS), 'configuration', TEST, { Echo: dice.pick(TEXTS) });
+  },
+};
+
+/** A configuration that may need the asset, whether or not a device has that. */
+const replaceUser: Edit = {
+  weight: 2,
+  edit: (stage) => {
+    const needs = stage.model.declared.has('file') && stage.dice.chance(0.7);
+    const reference = needs ? { EchoDataAssetReference: `${stage.prefix}.file` } : {};
+    return put(stage, 'user', 'configuration', TEST, { Echo: 'data', ...reference });
+  },
+};
+
+/** The server seals the data, makes the declaration, and gives the data to those who hold it. */
+export const upload: Edit = {
+  weight: 2,
+  edit: async ({ model, dice, prefix }) => {
+    const data = dice.pick(['b25l', 'dHdv']);
+    const known = model.declared.get('file');
+    const { status, kind } = await call(
+      'PUT',
+      `/assets/${prefix}.file`,
+      { type: DATA, contentType: 'text/plain', data },
+      known === undefined ? CREATE : REPLACE,
+    );
+    expect([status, kind]).toEqual([known === undefined ? 201 : 200, '']);
+    model.declare({ name: 'file', kind: 'asset', type: DATA, payload: { data } });
+    if (known !== undefined && known.payload['data'] !== data) model.touch('file');
+    return `upload ${data}`;
   },
 };
 
@@ -82,7 +113,7 @@ const replaceProperties: Edit = {
 const repeat: Edit = {
   weight: 2,
   edit: (stage) => {
-    const one = [...stage.model.declared.values()][stage.dice.int(NAMES.length)];
+    const one = stage.model.declared.get(stage.dice.pick(NAMES));
     if (one === undefined) return Promise.resolve(null);
     return put(stage, one.name, one.kind, one.type, { ...one.payload });
   },
@@ -217,6 +248,8 @@ const burst: Edit = {
 
 export const EDITS: readonly Edit[] = [
   replaceTest,
+  replaceUser,
+  upload,
   replaceSiri,
   replaceActivation,
   replaceProperties,

@@ -7,14 +7,15 @@ import { shardOf } from '../../../src/domain/declaration/shard.ts';
 import type { Udid } from '../../../src/domain/ids.ts';
 import type { Json } from '../../support/front-door.ts';
 
-export type Kind = 'activation' | 'configuration' | 'management';
+export type Kind = 'activation' | 'configuration' | 'asset' | 'management';
 
 export interface Declared {
   readonly name: string;
   readonly kind: Kind;
   readonly type: string;
+  /** Of an asset, its data: the server makes the payload. */
   readonly payload: Json;
-  /** Each touch makes another server token. */
+  /** Each touch makes another server token, and so does each upload of other data. */
   readonly touches: number;
 }
 
@@ -29,12 +30,12 @@ export interface Circumstances {
   text: string;
 }
 
-/** What a device should report of one declaration; `code` is the reason's. */
+/** What a device should report of one declaration; `codes` are the reasons'. */
 export interface Expected {
   readonly declared: Declared;
   readonly active: boolean;
   readonly valid: 'valid' | 'invalid';
-  readonly code: string | null;
+  readonly codes: readonly string[];
 }
 
 type Properties = Readonly<Record<string, unknown>>;
@@ -67,6 +68,7 @@ export const CONDITIONS: readonly {
 export const TEST = 'com.apple.configuration.management.test';
 export const SIRI = 'com.apple.configuration.siri.settings';
 export const SIMPLE = 'com.apple.activation.simple';
+export const DATA = 'com.apple.asset.data';
 export const PROPERTIES = 'com.apple.management.properties';
 
 export class Model {
@@ -124,7 +126,11 @@ export class Model {
     const held = this.heldBy(udid);
     const activations = [...held.values()].filter(({ kind }) => kind === 'activation');
     const active = activations.filter((one) => this.#judge(one, held, udid) === null);
-    const used = new Set(active.flatMap(referencesOf));
+    const activated = new Set(active.flatMap(referencesOf));
+    const working = [...held.values()].filter(
+      (one) => one.kind === 'configuration' && activated.has(one.name) && isWhole(one, held),
+    );
+    const used = new Set([...activated, ...working.flatMap(referencesOf)]);
     return new Map([...held].map(([name, one]) => [name, this.#expect(one, held, used, udid)]));
   }
 
@@ -134,14 +140,28 @@ export class Model {
     used: ReadonlySet<string>,
     udid: string,
   ): Expected {
-    if (declared.kind === 'management') return { declared, active: false, valid: 'valid', code: null };
-    if (declared.kind === 'configuration') {
-      const active = used.has(declared.name);
-      return { declared, active, valid: 'valid', code: active ? null : 'Info.NotReferencedByActivation' };
+    const isUsed = used.has(declared.name);
+    switch (declared.kind) {
+      case 'management':
+        return { declared, active: false, valid: 'valid', codes: [] };
+      case 'asset': {
+        const codes = isUsed ? [] : ['Info.NotReferencedByConfiguration'];
+        return { declared, active: isUsed, valid: 'valid', codes };
+      }
+      case 'configuration': {
+        const whole = isWhole(declared, held);
+        const codes = [
+          whole ? [] : ['Error.MissingAssets'],
+          isUsed ? [] : ['Info.NotReferencedByActivation'],
+        ];
+        return { declared, active: isUsed && whole, valid: whole ? 'valid' : 'invalid', codes: codes.flat() };
+      }
+      case 'activation': {
+        const code = this.#judge(declared, held, udid);
+        const valid = code === null || code.startsWith('Info.') ? 'valid' : 'invalid';
+        return { declared, active: code === null, valid, codes: code === null ? [] : [code] };
+      }
     }
-    const code = this.#judge(declared, held, udid);
-    const valid = code === null || code.startsWith('Info.') ? 'valid' : 'invalid';
-    return { declared, active: code === null, valid, code };
   }
 
   /** Null when the activation is active. */
@@ -206,10 +226,14 @@ function sorted(record: Readonly<Record<string, unknown>>): [string, unknown][] 
   return Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
+function isWhole(one: Declared, held: ReadonlyMap<string, Declared>): boolean {
+  return referencesOf(one).every((name) => held.has(name));
+}
+
 /** Names, as the payload's identifiers stand for them. */
 export function referencesOf({ kind, payload }: Declared): readonly string[] {
-  if (kind !== 'activation') return [];
-  return (payload['StandardConfigurations'] as string[]).map(
-    (identifier) => identifier.split('.').at(-1) ?? '',
-  );
+  const { StandardConfigurations: configurations, EchoDataAssetReference: asset } = payload;
+  const identifiers = kind === 'activation' ? (configurations as string[]) : [];
+  const all = kind === 'configuration' && typeof asset === 'string' ? [asset] : identifiers;
+  return all.map((identifier) => identifier.split('.').at(-1) ?? '');
 }
