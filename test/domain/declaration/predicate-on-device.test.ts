@@ -1,14 +1,14 @@
 /** The simulated device's predicates: known ones, unreadable ones, and random ones held against the server's. */
 import { describe, expect, it } from 'vitest';
-import { evaluatePredicate } from '../../src/domain/declaration/predicate-eval.ts';
-import { formatPredicate } from '../../src/protocol/ddm/predicate/format.ts';
-import { parsePredicate as parseAsServer } from '../../src/protocol/ddm/predicate/parse.ts';
-import type { JsonObject } from '../../src/protocol/plist/json.ts';
-import { randomPredicate, respell } from '../protocol/ddm/predicate/generate.ts';
-import { newSeed, Random } from '../protocol/plist/generate.ts';
-import type { JsonDict } from './declarations.ts';
-import { holds, parsePredicate, type Surroundings } from './predicate.ts';
-import { PredicateError } from './predicate-values.ts';
+import { evaluatePredicate } from '../../../src/domain/declaration/predicate-eval.ts';
+import { formatPredicate } from '../../../src/protocol/ddm/predicate/format.ts';
+import { parsePredicate as parseAsServer } from '../../../src/protocol/ddm/predicate/parse.ts';
+import type { JsonObject } from '../../../src/protocol/plist/json.ts';
+import { randomPredicate, respell } from '../../protocol/ddm/predicate/generate.ts';
+import { newSeed, Random } from '../../protocol/plist/generate.ts';
+import type { JsonDict } from '../../simulator/declarations.ts';
+import { holds, parsePredicate, type Surroundings } from '../../simulator/predicate.ts';
+import { PredicateError } from '../../simulator/predicate-values.ts';
 
 const SURROUNDINGS: Surroundings = {
   status: {
