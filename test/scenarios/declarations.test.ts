@@ -17,10 +17,10 @@ import {
   type Json,
   pairedWatch,
   printOnFailure,
-  send,
   url,
 } from '../support/front-door.ts';
 import { checkInvariants, settle } from '../support/invariants.ts';
+import { declare as putAnyway } from '../support/put-declaration.ts';
 
 afterEach(checkInvariants);
 
@@ -37,26 +37,9 @@ beforeEach(() => {
   prefix = `com.example.${story}`;
 });
 
-/** Creates or replaces, whatever is there. */
 async function declare(name: string, type: string, payload: Json): Promise<string> {
-  const identifier = `${prefix}.${name}`;
-  const path = `${url}/api/v1/declarations/${encodeURIComponent(identifier)}`;
-  const put = (precondition: Record<string, string>) =>
-    send(
-      new Request(path, {
-        method: 'PUT',
-        headers: {
-          authorization: `Bearer ${env.ADMIN_KEY}`,
-          'content-type': 'application/json',
-          ...precondition,
-        },
-        body: JSON.stringify({ type, payload }),
-      }),
-    );
-  const created = await put({ 'If-None-Match': '*' });
-  const reply = created.status === 412 ? await put({ 'If-Match': '*' }) : created;
-  if (!reply.ok) throw new Error(`PUT ${identifier}: ${reply.status} ${await reply.text()}`);
-  return identifier;
+  await putAnyway(`${prefix}.${name}`, type, payload);
+  return `${prefix}.${name}`;
 }
 
 const echo = (name: string, text: string) => declare(name, TEST, { Echo: text });
@@ -208,6 +191,24 @@ describe('declarations of an administrator', () => {
     expect(await told(phone)).toBe(false);
     await admin('POST', `declarations/${a}/touch`);
     expect(await told(phone)).toBe(true);
+  });
+
+  it('that changed and changed back before the device asked are held, and are not told of again', async () => {
+    const phone = await enrolledPhone();
+    const a = await echo('a', '1');
+    await putSet('one', [a]);
+    await assignSet('one', phone);
+    await told(phone);
+    const token = phone.declarationsToken;
+    await echo('a', '2');
+    await echo('a', '1');
+    await settle();
+    const { sync } = await phone.connect();
+    expect([sync?.fetched ?? [], phone.declarationsToken]).toEqual([[], token]);
+    const own = (await items(phone)).filter((item) => item['identifier'] === a);
+    expect(own).toMatchObject([{ fetched: true, valid: 'valid' }]);
+    await putSet('one', [a]);
+    expect(await told(phone)).toBe(false);
   });
 
   it('that changed at the same moment all arrive', async () => {

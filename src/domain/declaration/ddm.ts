@@ -41,8 +41,8 @@ type Answer = Promise<
   >
 >;
 
-/** The token of a device that was never given a declaration. */
-const NO_DECLARATIONS = 'none';
+/** Of a device that was never given a declaration: SHA-256 of nothing, as of one from which all were taken. */
+const NO_DECLARATIONS = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 /** Client capabilities of iOS 18 take 6 KiB; what is larger is not kept. */
 const CAPABILITIES_CHARS_MAX = 64 * 1024;
 

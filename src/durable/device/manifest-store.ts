@@ -53,9 +53,19 @@ export class ManifestStore {
     this.#entries = null;
   }
 
+  /**
+   * What the device reported with the token that it has now, it holds: it does not fetch what changed and changed back
+   * before it asked.
+   */
   isFetched(): boolean {
     return (
-      this.#sql.exec('SELECT 1 FROM manifest WHERE fetched_at_ms IS NULL LIMIT 1').toArray().length === 0
+      this.#sql
+        .exec(
+          `SELECT 1 FROM manifest m LEFT JOIN declaration_status s
+             ON s.identifier = m.identifier AND s.server_token = m.server_token
+           WHERE m.fetched_at_ms IS NULL AND s.identifier IS NULL LIMIT 1`,
+        )
+        .toArray().length === 0
     );
   }
 
@@ -128,7 +138,7 @@ export class ManifestStore {
         kind: row.kind,
         identifier: row.identifier,
         serverToken: row.server_token,
-        fetched: row.fetched_at_ms !== null,
+        fetched: row.fetched_at_ms !== null || row.said !== null,
         status: row.said === null ? null : statusOf(row),
       }));
   }

@@ -58,6 +58,9 @@ import { DeviceStore } from './store.ts';
 /** `last seen` reaches storage this often: a fleet that polls every minute costs one write in fifteen. */
 const LAST_SEEN_FLUSH_MS = 15 * MINUTE_MS;
 
+/** A device fetches within seconds of its answer; one that has not by then may have given up on a failure of ours. */
+const FETCH_PATIENCE_MS = 10 * MINUTE_MS;
+
 const IDLE: DeviceReport = { status: 'Idle', commandUuid: null, raw: new Uint8Array(0), supervised: null };
 
 export class DeviceObject extends DurableObject<Env> implements Served<Device> {
@@ -173,14 +176,15 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   }
 
   /**
-   * Replaces what the device is to hold. When that changes anything, or it was told and has yet to fetch it, a command
-   * tells it. Whoever is told already is not told twice, nor woken.
+   * Replaces what the device is to hold. When that changes anything, or it was told a while ago and has yet to fetch it,
+   * a command tells it. Whoever is told already is not told twice, nor woken.
    */
   setManifest(entries: readonly ManifestEntry[], declarationsToken: string, nowMs: EpochMs): boolean {
     const { progress, enrollment, declare } = this.#store;
     const same = progress.declarationsToken === declarationsToken;
     const enrolled = enrollment?.state === 'enrolled';
-    if (same && (!enrolled || declare !== null || this.#manifest.isFetched())) return false;
+    const told = declare !== null || nowMs - (progress.manifestAtMs ?? nowMs) < FETCH_PATIENCE_MS;
+    if (same && (!enrolled || told || this.#manifest.isFetched())) return false;
     this.#transact(() => {
       if (!same) {
         this.#manifest.replace(entries);
