@@ -23,6 +23,9 @@ export default defineConfig(async () => {
               wrangler: { configPath: './wrangler.toml' },
               miniflare: {
                 cf: false,
+                // A queue that nobody consumes: tests hand the Worker its messages. One that arrives by itself when
+                // a file's Worker has ended is never answered, and the run waits for it.
+                queueProducers: { FANOUT: { queueName: 'test-fanout' } },
                 bindings: {
                   ...bindings,
                   ENVIRONMENT: 'local',
