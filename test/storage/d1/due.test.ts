@@ -68,9 +68,7 @@ describe('a mark', () => {
     const order: Udid[] = [];
     for (let n = 0; n < 3; n++)
       order.push(
-        ...taken(
-          await store.claim(null, 1, { nowMs: addMs(NOW, 60_000), untilMs: addMs(NOW, 120_000) }),
-        ),
+        ...taken(await store.claim(null, 1, { nowMs: addMs(NOW, 60_000), untilMs: addMs(NOW, 120_000) })),
       );
     expect(order).toEqual(['EARLY', 'LATE', 'TRIED']);
   });
@@ -115,7 +113,9 @@ describe('the devices that a change concerns', () => {
       run("INSERT INTO sets (name, updated_at_ms) VALUES ('s', 1), ('t', 1)"),
       run("INSERT INTO groups (name, updated_at_ms) VALUES ('g', 1)"),
       run("INSERT INTO group_devices (group_name, udid) VALUES ('g', 'IN-1'), ('g', 'HERE-1')"),
-      run("INSERT INTO set_devices (set_name, udid, assigned_at_ms) VALUES ('s', 'OWN', 1), ('s', 'IN-1', 1)"),
+      run(
+        "INSERT INTO set_devices (set_name, udid, assigned_at_ms) VALUES ('s', 'OWN', 1), ('s', 'IN-1', 1)",
+      ),
     ]);
   }
 
@@ -125,10 +125,11 @@ describe('the devices that a change concerns', () => {
     return taken(await store.claim('a', 100, LEASE));
   }
 
-  const group = (name: string) => run(
-    "INSERT INTO set_groups (set_name, group_name, percent, assigned_at_ms) VALUES ('s', ?, 50, 1)",
-    name,
-  );
+  const group = (name: string) =>
+    run(
+      "INSERT INTO set_groups (set_name, group_name, percent, assigned_at_ms) VALUES ('s', ?, 50, 1)",
+      name,
+    );
 
   it('of a set are its own and those of its groups, each once, and no others', async () => {
     await fleet();
