@@ -23,8 +23,7 @@ export default defineConfig(async () => {
               wrangler: { configPath: './wrangler.toml' },
               miniflare: {
                 cf: false,
-                // A queue that nobody consumes: tests hand the Worker its messages. One that arrives by itself when
-                // a file's Worker has ended is never answered, and the run waits for it.
+                // A queue that nobody consumes: tests hand the Worker its messages, when their story has it.
                 queueProducers: { FANOUT: { queueName: 'test-fanout' } },
                 bindings: {
                   ...bindings,
