@@ -350,7 +350,11 @@ function clientCapabilities(types: ReadonlySet<string>, statusItems: readonly st
           'com.apple.asset.useridentity',
         ],
         configurations: [...types],
-        management: ['com.apple.management.organization-info', 'com.apple.management.server-capabilities'],
+        management: [
+          'com.apple.management.organization-info',
+          'com.apple.management.properties',
+          'com.apple.management.server-capabilities',
+        ],
       },
       'status-items': ['management.client-capabilities', 'management.declarations', ...statusItems],
     },
