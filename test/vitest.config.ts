@@ -23,8 +23,8 @@ export default defineConfig(async () => {
               wrangler: { configPath: './wrangler.toml' },
               miniflare: {
                 cf: false,
-                // A queue that nobody consumes: tests hand the Worker its messages, when their story has it.
-                queueProducers: { FANOUT: { queueName: 'test-fanout' } },
+                // Nothing consumes it: tests hand the Worker its messages, when their story has it.
+                queueProducers: { FANOUT: 'escapement-fanout-unconsumed' },
                 bindings: {
                   ...bindings,
                   ENVIRONMENT: 'local',

@@ -12,6 +12,7 @@ import type {
   DeclarationSummary,
   GroupRecord,
   Holders,
+  SetDevice,
   SetGroup,
   SetRecord,
 } from '../admin/declaration-services.ts';
@@ -79,6 +80,8 @@ export interface SetStore {
   remove(name: string): Promise<boolean>;
   /** At most `limit` of the devices that it is assigned to by name. */
   devicesOf(name: string, limit: number): Promise<readonly Udid[]>;
+  /** By UDID; empty when there is no such set. */
+  listDevices(name: string, page: PageQuery): Promise<Outcome<Page<SetDevice>, MalformedCursor>>;
   groupsOf(name: string): Promise<readonly SetGroup[]>;
   /** False when there is no such set. */
   assign(name: string, udid: Udid, change: Change): Promise<boolean>;

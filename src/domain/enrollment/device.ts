@@ -85,7 +85,7 @@ export interface DeclarationReport {
   readonly status: StatusChange;
   /** Names of the items that the fleet's index holds. */
   readonly fleetItems: readonly string[];
-  /** The report's size, and its bytes unless they are too many to keep. */
+  /** The report's size, and its JSON with secrets masked unless it is too large to keep. */
   readonly raw: { readonly bytes: number; readonly kept: Bytes | null };
 }
 

@@ -1,10 +1,10 @@
 /** Sets of declarations, their devices and groups in D1. Foreign keys keep a set from naming what is gone. */
-import type { SetGroup, SetRecord } from '../../domain/admin/declaration-services.ts';
+import type { SetDevice, SetGroup, SetRecord } from '../../domain/admin/declaration-services.ts';
 import type { MalformedCursor, Page, PageQuery } from '../../domain/admin/services.ts';
 import type { Change } from '../../domain/declaration/due.ts';
 import type { SetStore } from '../../domain/declaration/library-ports.ts';
 import { parseSetName } from '../../domain/declaration/sets.ts';
-import type { Udid } from '../../domain/ids.ts';
+import { parseUdid, type Udid } from '../../domain/ids.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Database } from './database.ts';
@@ -81,6 +81,20 @@ export class D1DeclarationSets implements SetStore {
       limit,
     );
     return rows.map((row) => row.udid);
+  }
+
+  async listDevices(name: string, page: PageQuery): Promise<Outcome<Page<SetDevice>, MalformedCursor>> {
+    if (page.cursor !== null && !parseUdid(page.cursor).ok) return refuse({ kind: 'malformed-cursor' });
+    const rows = await this.#db.all<{ udid: Udid; assigned_at_ms: EpochMs }>(
+      'SELECT udid, assigned_at_ms FROM set_devices WHERE set_name = ? AND udid > ? ORDER BY udid LIMIT ?',
+      name,
+      page.cursor ?? '',
+      page.limit + 1,
+    );
+    const items = rows
+      .slice(0, page.limit)
+      .map((row) => ({ udid: row.udid, assignedAtMs: row.assigned_at_ms }));
+    return ok({ items, cursor: rows.length > page.limit ? (items.at(-1)?.udid ?? null) : null });
   }
 
   async groupsOf(name: string): Promise<readonly SetGroup[]> {

@@ -70,6 +70,19 @@ describe('a declaration', () => {
     expect((await call('DELETE', at(id))).kind).toBe('unknown-declaration');
   });
 
+  it('is not sent again to who has it', async () => {
+    const id = fresh('held');
+    const etag = await create(id, echo('a'));
+    const read = (tags: string) => call('GET', at(id), undefined, { 'If-None-Match': tags });
+    for (const tags of [etag, `W/${etag}`, `"x", ${etag}`, '*'])
+      expect(await read(tags)).toMatchObject({ status: 304, etag, body: null });
+    expect((await read('"x"')).body.payload).toEqual({ Echo: 'a' });
+    const replaced = await call('PUT', at(id), echo('b'), { 'If-Match': etag });
+    expect(await read(etag)).toMatchObject({ status: 200, etag: replaced.etag });
+    await call('DELETE', at(id));
+    expect((await read('*')).kind).toBe('unknown-declaration');
+  });
+
   it('is not written without a precondition, nor under one that does not hold', async () => {
     const id = fresh('precondition');
     const put = (text: string, more: Record<string, string>) => call('PUT', at(id), echo(text), more);
@@ -343,6 +356,28 @@ describe('a set', () => {
     ]);
     for (let i = 0; i < 2; i++) expect((await call('DELETE', place)).status).toBe(204);
     expect((await call('DELETE', `/sets/${name}`)).status).toBe(204);
+  });
+
+  it('lists the devices that it is assigned to, page by page', async () => {
+    const devices = [await enrolledDevice(), await enrolledDevice(), await enrolledDevice()];
+    const [name, other] = [fresh('set'), fresh('other')];
+    expect((await call('GET', `/sets/${name}/devices`)).kind).toBe('unknown-set');
+    for (const set of [name, other]) await call('PUT', `/sets/${set}`, { declarations: [] });
+    expect((await call('GET', `/sets/${name}/devices`)).body).toEqual({ items: [], cursor: null });
+    for (const { udid } of devices) await call('PUT', `/sets/${name}/devices/${udid}`);
+    const udids = devices.map(({ udid }) => udid).sort();
+    const first = (await call('GET', `/sets/${name}/devices?limit=2`)).body;
+    expect(first.items).toEqual(
+      udids.slice(0, 2).map((udid) => ({ udid, assignedAt: expect.stringMatching(/^\d{4}-.*Z$/) })),
+    );
+    const rest = (await call('GET', `/sets/${name}/devices?limit=2&cursor=${first.cursor}`)).body;
+    expect([rest.items.map((item: Json) => item.udid), rest.cursor]).toEqual([udids.slice(2), null]);
+    expect((await call('GET', `/sets/${other}/devices?cursor=${first.cursor}`)).kind).toBe(
+      'malformed-cursor',
+    );
+    await call('DELETE', `/sets/${name}/devices/${udids[0]}`);
+    const left = (await call('GET', `/sets/${name}/devices`)).body.items;
+    expect(left.map((item: Json) => item.udid)).toEqual(udids.slice(1));
   });
 
   it('of a device is one of at most 20', async () => {
