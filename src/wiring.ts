@@ -218,6 +218,7 @@ async function build(env: Env): Promise<Services> {
       source: new D1Assignments(db),
       members: new D1Members(db),
       library,
+      declarations,
       sets,
       groups,
       manifests,

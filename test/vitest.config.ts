@@ -23,7 +23,7 @@ export default defineConfig(async () => {
               wrangler: { configPath: './wrangler.toml' },
               miniflare: {
                 cf: false,
-                // Nothing consumes it: a message under way when a file ends would keep the run from ending.
+                // Nothing consumes it: tests hand the Worker its messages, when their story has it.
                 queueProducers: { FANOUT: 'escapement-fanout-unconsumed' },
                 bindings: {
                   ...bindings,

@@ -2,13 +2,18 @@
 
 import type { Outcome } from '../../std/outcome.ts';
 import type { Withheld } from '../declaration/compile.ts';
-import type { DeclarationInput, DraftRefusal } from '../declaration/draft.ts';
+import type { DeclarationInput } from '../declaration/draft.ts';
 import type { AssignmentTarget } from '../declaration/hypothesis.ts';
 import type { DeclarationKind } from '../declaration/manifest.ts';
 import type { DeviceProperties } from '../declaration/properties.ts';
 import type { Udid } from '../ids.ts';
-import type { PutRefusal, SetPutRefusal, UnknownGroup, UnknownSet } from './declaration-services.ts';
-import type { MalformedCursor, Page, PageQuery, UnknownDevice } from './services.ts';
+import type {
+  PutRefusal,
+  SetAssignGroupRefusal,
+  SetAssignRefusal,
+  SetPutRefusal,
+} from './declaration-services.ts';
+import type { MalformedCursor, Page, PageQuery } from './services.ts';
 
 export type ProposedChange =
   | { readonly kind: 'declaration'; readonly identifier: string; readonly input: DeclarationInput }
@@ -17,14 +22,13 @@ export type ProposedChange =
   | { readonly kind: 'unassign'; readonly set: string; readonly target: AssignmentTarget }
   | { readonly kind: 'properties'; readonly udid: Udid; readonly properties: DeviceProperties };
 
+/** Those of the call that would make the change, but for what it is based on. */
 export type DryRunRefusal =
   | MalformedCursor
-  | DraftRefusal
-  | Extract<PutRefusal, { readonly kind: 'kind-fixed' | 'unknown-references' }>
-  | Extract<SetPutRefusal, { readonly kind: 'unknown-declarations' }>
-  | UnknownSet
-  | UnknownGroup
-  | UnknownDevice;
+  | Exclude<PutRefusal, { readonly kind: 'precondition-failed' }>
+  | SetPutRefusal
+  | SetAssignRefusal
+  | SetAssignGroupRefusal;
 
 export interface ForecastChange {
   readonly identifier: string;

@@ -8,6 +8,7 @@ import { canonicalJson } from '../../protocol/ddm/canonical-json.ts';
 import { parsePredicate } from '../../protocol/ddm/predicate/parse.ts';
 import type { JsonObject, JsonValue } from '../../protocol/plist/json.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
+import type { UnknownGroup } from '../admin/declaration-services.ts';
 import type {
   ActivationForecast,
   DryRunner,
@@ -16,12 +17,12 @@ import type {
   ManifestForecast,
   ProposedChange,
 } from '../admin/dry-run-services.ts';
-import type { Page, PageQuery } from '../admin/services.ts';
+import type { Page, PageQuery, UnknownDevice } from '../admin/services.ts';
 import type { Devices } from '../enrollment/device.ts';
 import { parseUdid, type Udid } from '../ids.ts';
 import type { CompiledDeclaration } from './compile.ts';
-import { parseDraft } from './draft.ts';
-import { type Hypothesis, suppose } from './hypothesis.ts';
+import { type AssignmentTarget, type Hypothesis, suppose } from './hypothesis.ts';
+import type { Declarations } from './library.ts';
 import type {
   Assigned,
   AssignedDeclaration,
@@ -31,9 +32,10 @@ import type {
   MemberStore,
   SetStore,
 } from './library-ports.ts';
-import type { ManifestEntry } from './manifest.ts';
+import { type ManifestEntry, RESERVED_PREFIX } from './manifest.ts';
 import type { ManifestCompiler } from './manifest-compiler.ts';
 import { evaluatePredicate } from './predicate-eval.ts';
+import { parseSetName, SETS_MAX } from './sets.ts';
 import type { StatusItem } from './status-merge.ts';
 
 /** Each has its object asked twice and its manifest compiled twice. */
@@ -44,8 +46,9 @@ export interface DryRunOptions {
   readonly devices: Devices;
   readonly source: AssignmentSource;
   readonly members: MemberStore;
-  readonly library: Pick<LibraryStore, 'find' | 'kindsOf' | 'assigned' | 'payloads'>;
-  readonly sets: Pick<SetStore, 'find'>;
+  readonly library: Pick<LibraryStore, 'assigned' | 'payloads'>;
+  readonly declarations: Pick<Declarations, 'propose'>;
+  readonly sets: Pick<SetStore, 'find' | 'setsOf' | 'setsOfGroup'>;
   readonly groups: Pick<GroupStore, 'find'>;
   readonly manifests: Pick<ManifestCompiler, 'compileAssigned'>;
   readonly isKnown: (udid: Udid) => Promise<boolean>;
@@ -86,6 +89,8 @@ export class DryRuns implements DryRunner {
       case 'declaration':
         return this.#proposeDeclaration(change);
       case 'set': {
+        const parsed = parseSetName(change.name);
+        if (!parsed.ok) return parsed;
         const declarations = await this.#declarations(change.declarations);
         if (!declarations.ok) return declarations;
         const hypothesis = { kind: 'set', name: change.name, declarations: declarations.value } as const;
@@ -107,20 +112,12 @@ export class DryRuns implements DryRunner {
   async #proposeDeclaration(
     change: Extract<ProposedChange, { kind: 'declaration' }>,
   ): Promise<Outcome<Proposal, DryRunRefusal>> {
-    const { library, members } = this.#options;
-    const draft = await parseDraft(change.identifier, change.input);
-    if (!draft.ok) return draft;
-    const { identifier, kind, type, payload, templated, references } = draft.value;
-    const current = await library.find(identifier);
-    if (current !== null && current.kind !== kind)
-      return refuse({ kind: 'kind-fixed', current: current.kind });
-    const kinds = await library.kindsOf(references.map((one) => one.identifier));
-    const missing = references.filter((one) => kinds.get(one.identifier) !== one.kind);
-    if (missing.length > 0) return refuse({ kind: 'unknown-references', references: missing });
-    const salt = current?.salt ?? null;
-    const declaration = { kind, identifier, type, content: { payload, templated, salt } };
+    const { declarations, members } = this.#options;
+    const proposed = await declarations.propose(change.identifier, change.input);
+    if (!proposed.ok) return proposed;
+    const { identifier } = proposed.value;
     return ok({
-      hypothesis: { kind: 'declaration', declaration },
+      hypothesis: { kind: 'declaration', declaration: proposed.value },
       concerned: (page) => members.ofDeclaration(identifier, page),
     });
   }
@@ -128,26 +125,43 @@ export class DryRuns implements DryRunner {
   async #proposeAssignment(
     change: Extract<ProposedChange, { kind: 'assign' | 'unassign' }>,
   ): Promise<Outcome<Proposal, DryRunRefusal>> {
-    const { members, sets, groups, isKnown } = this.#options;
+    const { members, sets } = this.#options;
     const { set, target } = change;
     const known = await sets.find(set);
     if (known === null) return refuse({ kind: 'unknown-set', name: set });
-    if (target.kind === 'group' && (await groups.find(target.name)) === null)
-      return refuse({ kind: 'unknown-group', name: target.name });
-    if (target.kind === 'device' && !(await isKnown(target.udid)))
-      return refuse({ kind: 'unknown-device', udid: target.udid });
+    const hindrance = await this.#targetHindrance(target);
+    if (hindrance !== null) return refuse(hindrance);
     const concerned: Concerned =
       target.kind === 'device' ? only(target.udid) : (page) => members.ofGroup(target.name, page);
     if (change.kind === 'unassign') return ok({ hypothesis: { kind: 'unassign', set, target }, concerned });
+    const held =
+      target.kind === 'device' ? await sets.setsOf(target.udid) : await sets.setsOfGroup(target.name);
+    if (!held.includes(set) && held.length >= SETS_MAX)
+      return refuse({
+        kind: target.kind === 'device' ? 'device-sets-full' : 'group-sets-full',
+        setsMax: SETS_MAX,
+      });
     const declarations = await this.#options.library.assigned(known.declarations);
     return ok({ hypothesis: { kind: 'assign', set, target, declarations }, concerned });
+  }
+
+  async #targetHindrance(target: AssignmentTarget): Promise<UnknownGroup | UnknownDevice | null> {
+    const { devices, groups, isKnown } = this.#options;
+    if (target.kind === 'group') {
+      const { name } = target;
+      return (await groups.find(name)) === null ? { kind: 'unknown-group', name } : null;
+    }
+    const { udid } = target;
+    const known = (await isKnown(udid)) && (await devices.of(udid).describe()) !== null;
+    return known ? null : { kind: 'unknown-device', udid };
   }
 
   async #declarations(
     identifiers: readonly string[],
   ): Promise<Outcome<readonly AssignedDeclaration[], DryRunRefusal>> {
     const found = await this.#options.library.assigned(identifiers);
-    const unknown = identifiers.filter((name) => !found.some((one) => one.identifier === name));
+    const names = new Set(found.map((one) => one.identifier));
+    const unknown = identifiers.filter((name) => !names.has(name) || name.startsWith(RESERVED_PREFIX));
     return unknown.length > 0 ? refuse({ kind: 'unknown-declarations', identifiers: unknown }) : ok(found);
   }
 

@@ -21,7 +21,7 @@ import type { PageQuery } from '../admin/services.ts';
 import { mistyped } from './asset-types.ts';
 import { type DeclarationDraft, type DeclarationInput, parseDraft, parseOwnIdentifier } from './draft.ts';
 import type { Change, DueManifests } from './due.ts';
-import type { LibraryStore, StoredDeclaration } from './library-ports.ts';
+import type { AssignedDeclaration, LibraryStore, StoredDeclaration } from './library-ports.ts';
 import type { DeclarationKind } from './manifest.ts';
 import type { RenderedDeclarations, Sha256Hex } from './ports.ts';
 import type { Reference } from './references.ts';
@@ -46,6 +46,7 @@ export interface DeclarationUpload {
 }
 
 type Put = Outcome<PutDeclaration, PutRefusal>;
+type Hindrance = Exclude<PutRefusal, { readonly kind: 'precondition-failed' }>;
 
 export class Declarations implements DeclarationLibrary {
   readonly #options: LibraryOptions;
@@ -94,19 +95,29 @@ export class Declarations implements DeclarationLibrary {
     if (current?.serverToken === serverToken) return ok({ changed: current, created: false, waiting: 0 });
     if (current !== null && upload === null && current.uploaded) return madeByUpload(current.kind);
     if (!holds(precondition, current)) return refuse({ kind: 'precondition-failed' });
-    const fixed = current === null ? null : fixedBy(current, draft, upload);
-    if (fixed !== null) return refuse(fixed);
-    const missing = await this.#missing(draft.references);
-    if (missing.length > 0) return refuse({ kind: 'unknown-references', references: missing });
-    const types = await this.#options.store.typesOf(targetsOf(draft));
-    const wrong = await mistyped(draft, types);
-    if (wrong.length > 0) return refuse({ kind: 'asset-type-mismatch', references: wrong });
+    const hindrance = await this.#hindrance(draft, upload, current);
+    if (hindrance !== null) return refuse(hindrance);
     const { kind, identifier, type, payload, templated } = draft;
     const uploaded = upload !== null;
     const content = { kind, identifier, type, payload, templated };
     const next = { ...content, serverToken, salt, uploaded, updatedAtMs: nowMs };
     const written = await this.#write(next, targetsOf(draft), current, upload?.row);
     return written.ok ? ok({ changed: next, created: current === null, waiting: written.value }) : written;
+  }
+
+  /** What a PUT would store, or why it would not, whatever its precondition. */
+  async propose(name: string, input: DeclarationInput): Promise<Outcome<AssignedDeclaration, Hindrance>> {
+    const draft = await parseDraft(name, input);
+    if (!draft.ok) return draft;
+    const { kind, identifier, type, payload, templated } = draft.value;
+    const current = await this.#options.store.find(identifier);
+    const salt = current?.salt ?? null;
+    const proposed = { kind, identifier, type, content: { payload, templated, salt } };
+    if (current?.serverToken === (await serverTokenOf(draft.value, salt, this.#options.sha256Hex)))
+      return ok(proposed);
+    if (current?.uploaded) return madeByUpload(current.kind);
+    const hindrance = await this.#hindrance(draft.value, null, current);
+    return hindrance === null ? ok(proposed) : refuse(hindrance);
   }
 
   async touch(name: string, nowMs: EpochMs): Promise<Outcome<Changed<DeclarationRecord>, TouchRefusal>> {
@@ -136,6 +147,21 @@ export class Declarations implements DeclarationLibrary {
     const holders = await store.holders(identifier.value);
     const free = holders.declarations.length + holders.sets.length === 0;
     return refuse(free ? { kind: 'precondition-failed' } : { kind: 'still-referenced', holders });
+  }
+
+  /** Why a draft cannot take the place of what is stored. */
+  async #hindrance(
+    draft: DeclarationDraft,
+    upload: DeclarationUpload | null,
+    current: StoredDeclaration | null,
+  ): Promise<Hindrance | null> {
+    const fixed = current === null ? null : fixedBy(current, draft, upload);
+    if (fixed !== null) return fixed;
+    const missing = await this.#missing(draft.references);
+    if (missing.length > 0) return { kind: 'unknown-references', references: missing };
+    const types = await this.#options.store.typesOf(targetsOf(draft));
+    const wrong = await mistyped(draft, types);
+    return wrong.length > 0 ? { kind: 'asset-type-mismatch', references: wrong } : null;
   }
 
   async #missing(references: readonly Reference[]): Promise<readonly Reference[]> {
