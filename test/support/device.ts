@@ -36,6 +36,13 @@ export const FACTS = {
   buildVersion: '23S35',
 };
 
+/** For stories about one command or one manifest: no device is asked to report anything, so none is told of it. */
+export async function withoutSubscriptions(): Promise<void> {
+  await env.DB.prepare(
+    `INSERT OR REPLACE INTO subscriptions (platform, items, updated_at_ms) VALUES ('iOS', '[]', 0), ('watchOS', '[]', 0)`,
+  ).run();
+}
+
 let made = 0;
 let issued = 0;
 

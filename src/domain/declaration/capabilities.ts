@@ -22,9 +22,7 @@ export function parseCapabilities(json: string | null): Capabilities {
   const said = json === null ? null : JSON.parse(json);
   const declarations = member(said, 'supportedDeclarations');
   const types = new Map(
-    Object.entries(LISTS).map(
-      ([kind, list]) => [kind, listed(known?.supportedDeclarations?.[list])] as const,
-    ),
+    Object.entries(LISTS).map(([kind, list]) => [kind, names(member(declarations, list))] as const),
   );
   const items = names(member(said, 'supportedStatusItems'));
   return {

@@ -4,7 +4,7 @@
  */
 import { runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import init from '../../../src/durable/device/schema/0001_init.sql';
 import status from '../../../src/durable/device/schema/0002_status.sql';
 import statusOutbox from '../../../src/durable/device/schema/0003_status_outbox.sql';
@@ -30,8 +30,11 @@ import {
   stateOf,
   statusReport,
   tokens,
+  withoutSubscriptions,
 } from '../../support/device.ts';
 import { value } from '../../support/pairing.ts';
+
+beforeAll(withoutSubscriptions);
 
 listen();
 afterEach(() => {

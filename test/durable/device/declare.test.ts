@@ -3,7 +3,7 @@
  * NotNow, lost replies and evictions.
  */
 import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ReportStatus } from '../../../src/domain/command/queue.ts';
 import type { CommandUuid } from '../../../src/domain/ids.ts';
 import { addMs, HOUR_MS, toTimestamp } from '../../../src/std/time.ts';
@@ -22,8 +22,11 @@ import {
   session,
   stateOf,
   type TestDevice,
+  withoutSubscriptions,
 } from '../../support/device.ts';
 import { refusal, value } from '../../support/pairing.ts';
+
+beforeAll(withoutSubscriptions);
 
 listen();
 afterEach(() => {

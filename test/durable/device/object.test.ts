@@ -4,7 +4,7 @@
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { DeclarationStatus, ManifestEntry } from '../../../src/domain/declaration/manifest.ts';
 import { durablePairings } from '../../../src/durable/pairing/pairings.ts';
 import { utf8 } from '../../../src/std/bytes.ts';
@@ -27,8 +27,11 @@ import {
   statusReport,
   type TestDevice,
   tokens,
+  withoutSubscriptions,
 } from '../../support/device.ts';
 import { PHONE, refusal, serial, steps, value, watchRequest } from '../../support/pairing.ts';
+
+beforeAll(withoutSubscriptions);
 
 const quiet = () => vi.spyOn(console, 'log').mockImplementation(() => {});
 quiet();

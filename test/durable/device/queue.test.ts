@@ -3,7 +3,7 @@
  * enrollments that end in the middle, evictions and outages.
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { CommandStore } from '../../../src/domain/command/ports.ts';
 import { CommandQueue } from '../../../src/domain/command/service.ts';
 import type { CommandUuid } from '../../../src/domain/ids.ts';
@@ -25,8 +25,11 @@ import {
   START,
   session,
   stateOf,
+  withoutSubscriptions,
 } from '../../support/device.ts';
 import { refusal, value } from '../../support/pairing.ts';
+
+beforeAll(withoutSubscriptions);
 
 const logged: string[] = [];
 vi.spyOn(console, 'log').mockImplementation((line: string) => {

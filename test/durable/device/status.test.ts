@@ -4,7 +4,7 @@
  */
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { REPORT_KEPT_BYTES_MAX, REPORTS_KEPT } from '../../../src/domain/declaration/status.ts';
 import { STATUS_ARRAY_MAX, STATUS_BYTES_MAX } from '../../../src/domain/declaration/status-merge.ts';
 import init from '../../../src/durable/device/schema/0001_init.sql';
@@ -25,9 +25,12 @@ import {
   START,
   session,
   type TestDevice,
+  withoutSubscriptions,
 } from '../../support/device.ts';
 import { udid, value } from '../../support/pairing.ts';
 import { at, reader, report, send } from '../../support/status.ts';
+
+beforeAll(withoutSubscriptions);
 
 vi.spyOn(console, 'log').mockImplementation(() => {});
 

@@ -13,6 +13,7 @@ import {
   type SimulatedWatch,
   writePlist,
 } from '../../simulator/index.ts';
+import { withoutSubscriptions } from '../../support/device.ts';
 import {
   certificateFor,
   criticalExtension,
@@ -41,6 +42,8 @@ import {
 } from '../../support/front-door.ts';
 import { checkInvariants } from '../../support/invariants.ts';
 import smallKeyPem from '../../vectors/scep/small.key.pem?raw';
+
+beforeAll(withoutSubscriptions);
 
 const small = DeviceKey.fromPem(smallKeyPem);
 const reached = new Set<string>();

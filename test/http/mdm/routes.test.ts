@@ -11,7 +11,7 @@ import {
   type SimulatedWatch,
   writePlist,
 } from '../../simulator/index.ts';
-import { countingSql } from '../../support/device.ts';
+import { countingSql, withoutSubscriptions } from '../../support/device.ts';
 import {
   admin,
   adminReply,
@@ -27,6 +27,8 @@ import {
   url,
 } from '../../support/front-door.ts';
 import { checkInvariants, readObject, settle } from '../../support/invariants.ts';
+
+beforeAll(withoutSubscriptions);
 
 let phone: SimulatedPhone;
 let watch: SimulatedWatch;
