@@ -74,7 +74,7 @@ describe('a path', () => {
     '/devices/',
     `/devices/${PHONE}/nothing`,
     '/pairings/a/b',
-    '/watch-enrollment',
+    '/watch-enrollment/nobody',
   ])('%j is no resource', async (path) => {
     const answer = await call('GET', path);
     expect([answer.status, kindOf(answer)]).toEqual([404, 'no-such-resource']);

@@ -176,6 +176,8 @@ describe('watch enrollment', () => {
       {
         device: PHONE,
         assigned: true,
+        group: null,
+        stage: 'assigned',
         assignedAt: '2026-11-20T12:00:00.000Z',
         anchors: [],
         delivered: false,
@@ -202,7 +204,10 @@ describe('watch enrollment', () => {
   it('says what holds an iPhone back', async () => {
     const fakes = new FakeServices();
     fakes.devices = [device({ state: 'authenticated' })];
-    expect((await caller(fakes)('PUT', path, { anchors: [] })).body.blockedBy).toBe('not-enrolled');
+    expect((await caller(fakes)('PUT', path, { anchors: [] })).body.blockedBy).toEqual({
+      reason: 'not-enrolled',
+      detail: null,
+    });
   });
 
   it.each(['GET', 'PUT', 'DELETE'])('cannot be asked of a watch or a stranger by %s', async (method) => {
