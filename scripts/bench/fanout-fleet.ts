@@ -1,11 +1,18 @@
 /**
- * Enrolled devices by the thousand. Each is an object that went through the server's own `expectIdentity`,
- * `authenticate` and `updateTokens`, with the digest of no certificate; what its outbox would then tell the database,
- * row by row, is put there in bulk. Nobody polls as one of them: that takes a key.
+ * Enrolled devices by the thousand. A few are objects that went through the server's own `expectIdentity`,
+ * `authenticate` and `updateTokens`, with the digest of no certificate, and got their first manifest as any device
+ * does. The others are copies of what two of these stored: a new object takes the server six milliseconds of CPU.
+ * What outboxes would tell the database, row by row, is put there in bulk. Nobody polls as one of them: that takes a
+ * key.
  */
 import { createHash } from 'node:crypto';
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { shardOf } from '../../src/domain/declaration/shard.ts';
+import type { Udid } from '../../src/domain/ids.ts';
 import type { Stack } from '../local/stack.ts';
 import { countingFront } from './counting.ts';
+import { adminOf } from './fleet.ts';
 
 export interface MadeUpDevice {
   readonly udid: string;
@@ -13,6 +20,7 @@ export interface MadeUpDevice {
   readonly digest: string;
 }
 
+export const GROUP = 'bench';
 const OS_VERSION = '26.4';
 const PRODUCT = 'iPhone17,1';
 const PUSH_TOPIC = 'com.apple.mgmt.External.bench';
@@ -29,8 +37,10 @@ const DEVICES = `
   INSERT INTO devices (udid, serial, platform, state, product_name, os_version, enrolled_at_ms, last_seen_ms, revision)
   SELECT value ->> 'udid', value ->> 'serial', 'iOS', 'enrolled', '${PRODUCT}', '${OS_VERSION}', ?2, ?2, 2
   FROM json_each(?1)`;
+const MEMBERS = `
+  INSERT INTO group_devices (group_name, udid) SELECT '${GROUP}', value ->> 'udid' FROM json_each(?)`;
 
-/** Adds `POST /make-up`, `POST /held` and `GET /waiting`, whose own calls are not counted. */
+/** Adds `POST /make-up`, `POST /held`, `POST /copies` and `GET /waiting`, whose own calls are not counted. */
 export const FLEET_FRONT = countingFront({
   methods: `
   async makeUp({ serial, digest }, nowMs) {
@@ -62,6 +72,20 @@ export const FLEET_FRONT = countingFront({
       if (pathname === '/make-up') await env.DB.batch(tell);
       return Response.json({ held });
     }
+    if (pathname === '/ids') {
+      const { devices } = await request.json();
+      return Response.json({ ids: devices.map(({ udid }) => env.DEVICE.idFromName(udid).toString()) });
+    }
+    if (pathname === '/copies') {
+      const { devices } = await request.json();
+      const listed = JSON.stringify(devices);
+      await env.DB.batch([
+        env.DB.prepare(\`${CERTIFICATES}\`).bind(listed),
+        env.DB.prepare(\`${DEVICES}\`).bind(listed, Date.now()),
+        env.DB.prepare(\`${MEMBERS}\`).bind(listed),
+      ]);
+      return Response.json({ ids: devices.map(({ udid }) => env.DEVICE.idFromName(udid).toString()) });
+    }
     if (pathname === '/waiting') return Response.json(await env.DB.prepare('SELECT count(*) AS devices FROM manifest_due').first());`,
 });
 
@@ -74,8 +98,42 @@ export function madeUpDevice(index: number): MadeUpDevice {
   };
 }
 
-export async function makeUp(stack: Stack, devices: readonly MadeUpDevice[]): Promise<void> {
+/** As many as have, almost certainly, a device on either side of any percentage. */
+const MADE_UP = 100;
+
+/** The first devices, in the group; the set is assigned to it. */
+export async function makeUpFirst(stack: Stack): Promise<readonly MadeUpDevice[]> {
+  const devices = Array.from({ length: MADE_UP }, (_, index) => madeUpDevice(index));
   await inRequests(stack, '/make-up', devices);
+  await adminOf(stack).post(`groups/${GROUP}/devices`, { add: devices.map(({ udid }) => udid) });
+  return devices;
+}
+
+/**
+ * More devices, in the group too, stored as one of the first on the same side of the percentage is; these have been
+ * put away, so that their files are whole.
+ */
+export async function copyTo(
+  stack: Stack,
+  folder: string,
+  {
+    first,
+    more,
+    percent,
+  }: {
+    readonly first: readonly MadeUpDevice[];
+    readonly more: readonly MadeUpDevice[];
+    readonly percent: number;
+  },
+): Promise<void> {
+  const has = ({ udid }: MadeUpDevice) => shardOf(udid as Udid) < percent;
+  const patterns = [first.find(has), first.find((device) => !has(device))];
+  const known = await ask<{ ids: string[] }>(stack, '/ids', { devices: patterns });
+  const file = (id: string | undefined) => join(folder, `${id}.sqlite`);
+  const [inside, outside] = known.ids.map(file);
+  if (inside === undefined || outside === undefined) throw new Error('no device to copy');
+  const { ids } = await ask<{ ids: string[] }>(stack, '/copies', { devices: more });
+  for (const [at, device] of more.entries()) copyFileSync(has(device) ? inside : outside, file(ids[at]));
 }
 
 /** How many devices wait for their manifest. */
@@ -101,10 +159,14 @@ async function inRequests(
 ): Promise<number> {
   let held = 0;
   for (let at = 0; at < devices.length; at += PER_REQUEST) {
-    const body = JSON.stringify({ devices: devices.slice(at, at + PER_REQUEST), ...more });
-    const response = await fetch(`${stack.url}${path}`, { method: 'POST', body });
-    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-    held += ((await response.json()) as { held: number }).held;
+    const some = devices.slice(at, at + PER_REQUEST);
+    held += (await ask<{ held: number }>(stack, path, { devices: some, ...more })).held;
   }
   return held;
+}
+
+async function ask<T>(stack: Stack, path: string, body: object): Promise<T> {
+  const response = await fetch(`${stack.url}${path}`, { method: 'POST', body: JSON.stringify(body) });
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+  return (await response.json()) as T;
 }

@@ -12,19 +12,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AdminClient } from '../local/admin-client.ts';
 import { buildWorker } from '../local/build.ts';
-import { type Stack, startStack } from '../local/stack.ts';
+import { type Stack, startStack, WORKER } from '../local/stack.ts';
 import { readCounts } from './counting.ts';
 import {
+  copyTo,
   countHolders,
   countWaiting,
   FLEET_FRONT,
+  GROUP,
   type MadeUpDevice,
   madeUpDevice,
-  makeUp,
+  makeUpFirst,
 } from './fanout-fleet.ts';
 import { adminOf } from './fleet.ts';
 import { type Floor, startFloor } from './floor.ts';
-import { residentMiB, withItsWorkerd } from './process.ts';
+import { cpuMs, residentMiB, withItsWorkerd } from './process.ts';
 
 export interface FanoutFigures {
   readonly percent: number;
@@ -37,10 +39,13 @@ export interface FanoutSize {
   readonly elapsedMs: number;
   /** Until the administrator had the answer. */
   readonly answeredMs: number;
-  /** As many empty calls to as many objects. */
+  /** As many empty calls to as many objects, from what they cost 1,250. */
   readonly floorMs: number;
   /** Devices that have the new declaration, each of which was woken once. */
   readonly changed: number;
+  /** Of workerd's CPU, from the request until every device was woken; null where that cannot be known. */
+  readonly cpuMs: number | null;
+  readonly floorCpuMs: number | null;
   readonly statements: number;
   readonly objectCalls: number;
   /** Of workerd; null where that cannot be known. */
@@ -48,18 +53,17 @@ export interface FanoutSize {
 }
 
 const PERCENT = 90;
-const GROUP = 'bench';
 const CONFIGURATION = 'bench.passcode';
 /** workerd puts an object away after ten seconds without a call. */
-const PUT_AWAY_MS = 12_000;
+const PUT_AWAY_MS = 11_000;
 const LOOK_EVERY_MS = 50;
 /** Alarms that wake follow the change at once; after so long without one there is none left. */
 const QUIET_MS = 1000;
 const GIVEN_UP_MS = 300_000;
 /** As many as a message of the queue takes. */
 const FLOOR_PER_REQUEST = 300;
-/** What one request may add to a group. */
-const ADDED_PER_REQUEST = 500;
+/** More would only repeat what these cost. */
+const FLOOR_OBJECTS_MAX = 1250;
 
 export async function benchFanout(
   sizes: readonly number[],
@@ -75,17 +79,25 @@ export async function benchFanout(
     onLog: (line: string) => wakes.read(line),
   };
   const { value: stack, pid } = await withItsWorkerd(() => startStack(front));
-  const floor = await startFloor((await buildWorker()).compatibilityDate, join(stateDir, 'floor'));
+  const { value: floor, pid: floorPid } = await withItsWorkerd(async () =>
+    startFloor((await buildWorker()).compatibilityDate, join(stateDir, 'floor')),
+  );
   try {
     await assign(adminOf(stack));
-    const fleet: MadeUpDevice[] = [];
+    const first = await makeUpFirst(stack);
+    await untilNothingWaits(stack);
+    const fleet = [...first];
+    const objects = join(stateDir, 'server/state/do', `${WORKER}-DeviceObject`);
     const measured: FanoutSize[] = [];
     for (const size of sizes) {
-      say(`${size} devices …`);
-      await growTo(stack, fleet, size);
+      say(`a set of ${size} devices changes …`);
       await sleep(PUT_AWAY_MS);
+      const more = Array.from({ length: size - fleet.length }, (_, at) => madeUpDevice(fleet.length + at));
+      // The pattern of a later size has had the earlier changes, as every device before it.
+      await copyTo(stack, objects, { first, more, percent: PERCENT });
+      fleet.push(...more);
       const figures = await measure({ stack, fleet, wakes, pid });
-      measured.push({ ...figures, floorMs: await floorMs(floor, size) });
+      measured.push({ ...figures, ...(await measureFloor(floor, floorPid, size)) });
     }
     return { percent: PERCENT, sizes: measured };
   } finally {
@@ -113,17 +125,6 @@ const passcode = (change: number) => ({
   payload: { RequirePasscode: true, MaximumFailedAttempts: 2 + (change % 9) },
 });
 
-async function growTo(stack: Stack, fleet: MadeUpDevice[], size: number): Promise<void> {
-  const added = Array.from({ length: size - fleet.length }, (_, index) => madeUpDevice(fleet.length + index));
-  await makeUp(stack, added);
-  for (let at = 0; at < added.length; at += ADDED_PER_REQUEST) {
-    const add = added.slice(at, at + ADDED_PER_REQUEST).map(({ udid }) => udid);
-    await adminOf(stack).post(`groups/${GROUP}/devices`, { add });
-  }
-  await untilNothingWaits(stack);
-  fleet.push(...added);
-}
-
 interface Measured {
   readonly stack: Stack;
   readonly fleet: readonly MadeUpDevice[];
@@ -131,12 +132,18 @@ interface Measured {
   readonly pid: number | null;
 }
 
-async function measure({ stack, fleet, wakes, pid }: Measured): Promise<Omit<FanoutSize, 'floorMs'>> {
+async function measure({
+  stack,
+  fleet,
+  wakes,
+  pid,
+}: Measured): Promise<Omit<FanoutSize, 'floorMs' | 'floorCpuMs'>> {
   const admin = adminOf(stack);
   const current = await admin.get(`declarations/${CONFIGURATION}`);
   const before = await readCounts(stack);
   wakes.forget();
   const memory = pid === null ? null : new MemoryWatch(pid);
+  const cpuBefore = pid === null ? 0 : cpuMs(pid);
   const startedAt = performance.now();
   const ifMatch = { 'if-match': `"${current['serverToken']}"` };
   const put = await admin.put(`declarations/${CONFIGURATION}`, passcode(fleet.length), ifMatch);
@@ -145,6 +152,7 @@ async function measure({ stack, fleet, wakes, pid }: Measured): Promise<Omit<Fan
   const settledAt = performance.now();
   await wakes.untilQuiet();
   const peak = memory?.stop() ?? null;
+  const cpu = pid === null ? null : cpuMs(pid) - cpuBefore;
   const after = await readCounts(stack);
   const changed = await countHolders(stack, fleet, String(put['serverToken']));
   if (wakes.devices !== changed || wakes.count !== changed)
@@ -154,6 +162,7 @@ async function measure({ stack, fleet, wakes, pid }: Measured): Promise<Omit<Fan
     elapsedMs: Math.max(settledAt, wakes.lastAt) - startedAt,
     answeredMs,
     changed,
+    cpuMs: cpu,
     statements: after.statements - before.statements,
     objectCalls: after.objects - before.objects,
     memory: peak,
@@ -168,15 +177,23 @@ async function untilNothingWaits(stack: Stack): Promise<void> {
   }
 }
 
-async function floorMs(floor: Floor, devices: number): Promise<number> {
+async function measureFloor(
+  floor: Floor,
+  pid: number | null,
+  devices: number,
+): Promise<Pick<FanoutSize, 'floorMs' | 'floorCpuMs'>> {
+  const cpuBefore = pid === null ? 0 : cpuMs(pid);
   const startedAt = performance.now();
-  for (let left = devices; left > 0; left -= FLOOR_PER_REQUEST) {
+  const asked = Math.min(devices, FLOOR_OBJECTS_MAX);
+  for (let left = asked; left > 0; left -= FLOOR_PER_REQUEST) {
     const objects = Math.min(left, FLOOR_PER_REQUEST);
     const response = await fetch(`http://127.0.0.1:${floor.port}/calls?objects=${objects}`);
     if (!response.ok) throw new Error(`floor: ${response.status} ${await response.text()}`);
     await response.arrayBuffer();
   }
-  return performance.now() - startedAt;
+  const each = devices / asked;
+  const floorMs = (performance.now() - startedAt) * each;
+  return { floorMs, floorCpuMs: pid === null ? null : (cpuMs(pid) - cpuBefore) * each };
 }
 
 /** Who was woken, from the Worker's log. */
