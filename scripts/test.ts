@@ -1,6 +1,6 @@
 /**
- * `npm test [-- vitest arguments]`: both projects, then what was skipped and why, then the count alone on the
- * last line. The exit code is vitest's own.
+ * `npm test [-- vitest arguments]`: both projects, then the tables that tests made, what was skipped and why, and the
+ * count alone on the last line. The exit code is vitest's own.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -11,8 +11,8 @@ import type { TestCount } from './local/counting-reporter.ts';
 
 const USAGE = `npm test -- [vitest options] [name of a test file ...]
 
-Both projects, workers (in workerd) and repo (in Node); at the end what was
-skipped and why, and on the last line the count.
+Both projects, workers (in workerd) and repo (in Node); at the end the tables
+that tests made, what was skipped and why, and on the last line the count.
 
   -t NAME              only tests whose name matches
   --project NAME       only workers or only repo
@@ -64,6 +64,7 @@ function report(code: number): number {
   const count: TestCount = JSON.parse(readFileSync(countFile, 'utf8'));
   rmSync(countFile);
   const failed = code !== 0 && count.failed === 0 ? 1 : count.failed;
+  if (count.printed.length > 0) console.log(count.printed.join('\n'));
   if (count.skipped.length > 0) {
     console.log(`${count.skipped.length} skipped:\n${count.skipped.map((line) => `  ${line}`).join('\n')}`);
   }

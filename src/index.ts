@@ -53,8 +53,9 @@ export default {
   },
 
   async scheduled(controller: ScheduledController, env: Env): Promise<void> {
-    const { commands, due } = fleetFor(env);
-    const count = await commands.sweep(epochMs(controller.scheduledTime));
+    const { commands, due, events } = fleetFor(env);
+    const nowMs = epochMs(controller.scheduledTime);
+    const [count] = await Promise.all([commands.sweep(nowMs), events.sweep(nowMs)]);
     if (count > 0) consoleLog().event('sweep', { count });
     await due.sweep();
   },

@@ -62,6 +62,7 @@ import { D1Declarations } from './storage/d1/declarations.ts';
 import { compileChange, recordDeviceMessages } from './storage/d1/device-outbox.ts';
 import { D1Devices } from './storage/d1/devices.ts';
 import { D1Due } from './storage/d1/due.ts';
+import { D1Events } from './storage/d1/events.ts';
 import { D1ExpectedDevices } from './storage/d1/expected-devices.ts';
 import { D1Groups } from './storage/d1/groups.ts';
 import { D1Members } from './storage/d1/members.ts';
@@ -89,6 +90,7 @@ export function fleetFor(env: Env) {
   const devices = new ObjectDevices(env.DEVICE);
   const index = new D1Devices(db);
   const isKnown = (udid: Udid) => index.isKnown(udid);
+  const events = new D1Events(db);
   const waker = new LogWaker(consoleLog());
   const commands = new CommandQueue({ store: new D1Commands(db), devices, waker, isKnown });
   const manifests = new ManifestCompiler({
@@ -101,12 +103,12 @@ export function fleetFor(env: Env) {
     },
   });
   const due = new DueManifests({ store: new D1Due(db), queue: new QueueDue(env.FANOUT), manifests });
-  return { db, devices, index, isKnown, waker, commands, manifests, due };
+  return { db, devices, index, isKnown, events, waker, commands, manifests, due };
 }
 
 async function build(env: Env): Promise<Services> {
   const config = await readConfig(env);
-  const { db, devices, index, isKnown, commands, manifests, due } = fleetFor(env);
+  const { db, devices, index, isKnown, events, commands, manifests, due } = fleetFor(env);
   const authority = await importAuthority(config.caCertificatePem, config.caKeyPem.expose());
   const keys = await PairingTokenKeys.import(config.tokenKeys.expose());
   const sealKey = await importSealKey(config.storageKey.expose());
@@ -192,6 +194,8 @@ async function build(env: Env): Promise<Services> {
     authenticator: new BootstrapKey(config.adminKey),
     devices: directory,
     status: new DeviceStatusReader(devices, isKnown),
+    events,
+    pause: (ms) => scheduler.wait(ms),
     commands,
     watchEnrollment,
     pairings: new D1PairingReader(db, pairingStore),

@@ -23,6 +23,8 @@ export default defineConfig(async () => {
               wrangler: { configPath: './wrangler.toml' },
               miniflare: {
                 cf: false,
+                // Nothing consumes it: a message under way when a file ends would keep the run from ending.
+                queueProducers: { FANOUT: 'escapement-fanout-unconsumed' },
                 bindings: {
                   ...bindings,
                   ENVIRONMENT: 'local',

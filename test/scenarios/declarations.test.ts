@@ -17,10 +17,10 @@ import {
   type Json,
   pairedWatch,
   printOnFailure,
-  send,
   url,
 } from '../support/front-door.ts';
 import { checkInvariants, settle } from '../support/invariants.ts';
+import { declare as putAnyway } from '../support/put-declaration.ts';
 
 afterEach(checkInvariants);
 
@@ -37,26 +37,9 @@ beforeEach(() => {
   prefix = `com.example.${story}`;
 });
 
-/** Creates or replaces, whatever is there. */
 async function declare(name: string, type: string, payload: Json): Promise<string> {
-  const identifier = `${prefix}.${name}`;
-  const path = `${url}/api/v1/declarations/${encodeURIComponent(identifier)}`;
-  const put = (precondition: Record<string, string>) =>
-    send(
-      new Request(path, {
-        method: 'PUT',
-        headers: {
-          authorization: `Bearer ${env.ADMIN_KEY}`,
-          'content-type': 'application/json',
-          ...precondition,
-        },
-        body: JSON.stringify({ type, payload }),
-      }),
-    );
-  const created = await put({ 'If-None-Match': '*' });
-  const reply = created.status === 412 ? await put({ 'If-Match': '*' }) : created;
-  if (!reply.ok) throw new Error(`PUT ${identifier}: ${reply.status} ${await reply.text()}`);
-  return identifier;
+  await putAnyway(`${prefix}.${name}`, type, payload);
+  return `${prefix}.${name}`;
 }
 
 const echo = (name: string, text: string) => declare(name, TEST, { Echo: text });
@@ -69,9 +52,10 @@ const assignSet = (name: string, device: Device) =>
 const unassignSet = (name: string, device: Device) =>
   admin('DELETE', `sets/s${story}.${name}/devices/${device.udid}`);
 
-/** What the administrator's view of a device says. */
-async function items(device: Device): Promise<Json[]> {
-  return (await admin('GET', `devices/${device.udid}/declarations`))['items'] as Json[];
+/** What the administrator's view of a device says of what `setting` made; null is an administrator's own. */
+async function items(device: Device, setting: string | null = null): Promise<Json[]> {
+  const all = (await admin('GET', `devices/${device.udid}/declarations`))['items'] as Json[];
+  return all.filter((item) => (item['origin'] as Json)['setting'] === setting);
 }
 
 /** Whether the device was told, and synced. */
@@ -81,6 +65,8 @@ async function told(device: Device): Promise<boolean> {
   for (let i = 0; i < 5; i++) {
     const { commands, sync } = await device.connect();
     synced ||= sync !== null;
+    // Its first report tells of its capabilities, which may change what it is to hold.
+    await settle();
     if (commands.length === 0) return synced;
   }
   throw new Error('a session without end');
@@ -119,7 +105,7 @@ describe('declarations of an administrator', () => {
       expect.objectContaining({ identifier: act, fetched: true, active: true, valid: 'valid' }),
       expect.objectContaining({
         identifier: a,
-        origin: { sets: [`s${story}.all`], watchEnrollment: false },
+        origin: { sets: [`s${story}.all`], setting: null },
         fetched: true,
         active: true,
         valid: 'valid',
@@ -154,29 +140,16 @@ describe('declarations of an administrator', () => {
     expect(await told(phone)).toBe(true);
     expect(held(phone)).toEqual({ a: '2', act: 'activation' });
     expect(phone.watchEnrollmentUrl()).not.toBeNull();
-    const own = (await items(phone)).filter((item) =>
-      String(item['identifier']).startsWith('com.escapement.'),
-    );
-    expect(own.map((item) => item['origin'])).toEqual(Array(2).fill({ sets: [], watchEnrollment: true }));
+    const own = await items(phone, 'watch-enrollment');
+    expect(own.map((item) => item['kind'])).toEqual(['activation', 'configuration']);
     await admin('DELETE', `watch-enrollment/devices/${phone.udid}`);
     expect(await told(phone)).toBe(true);
     expect(held(phone)).toEqual({ a: '2', act: 'activation' });
     expect(phone.watchEnrollmentUrl()).toBeNull();
     await unassignSet('one', phone);
     expect(await told(phone)).toBe(true);
-    expect(phone.declarations).toEqual([]);
-  });
-
-  it('of an assignment from before it was recorded stay with the phone', async () => {
-    const phone = await assignedPhone();
-    await env.DB.prepare('UPDATE watch_enrollments SET declarations = NULL WHERE phone_udid = ?')
-      .bind(phone.udid)
-      .run();
-    await putSet('one', [await echo('a', '1')]);
-    await assignSet('one', phone);
-    expect(await told(phone)).toBe(true);
-    expect(held(phone)).toEqual({ a: '1 (inactive)' });
-    expect(phone.watchEnrollmentUrl()).not.toBeNull();
+    expect(await items(phone)).toEqual([]);
+    expect(held(phone)).toEqual({});
   });
 
   it('that one platform does not take reach the other', async () => {
@@ -199,6 +172,9 @@ describe('declarations of an administrator', () => {
 
   it('are told of once, whatever was edited meanwhile, and asked for without a query of D1 when unchanged', async () => {
     const phone = await enrolledPhone();
+    await told(phone);
+    const ordered = async () => (await admin('GET', `devices/${phone.udid}/commands`))['items'] as Json[];
+    const before = (await ordered()).length;
     const a = await echo('a', '0');
     await putSet('one', [a]);
     await assignSet('one', phone);
@@ -207,8 +183,9 @@ describe('declarations of an administrator', () => {
     const { commands } = await phone.connect();
     expect(commands.map((one) => one.requestType)).toEqual(['DeclarativeManagement']);
     await settle();
-    const { items: listed } = await admin('GET', `devices/${phone.udid}/commands`);
-    expect(listed).toMatchObject([{ requestType: 'DeclarativeManagement', state: 'acknowledged' }]);
+    const listed = await ordered();
+    expect(listed).toHaveLength(before + 1);
+    expect(listed[0]).toMatchObject({ requestType: 'DeclarativeManagement', state: 'acknowledged' });
     expect(await admin('GET', `devices/${phone.udid}/declarations`)).toMatchObject({
       declarationsToken: phone.declarationsToken,
       pending: false,
@@ -220,6 +197,24 @@ describe('declarations of an administrator', () => {
     expect(await told(phone)).toBe(false);
     await admin('POST', `declarations/${a}/touch`);
     expect(await told(phone)).toBe(true);
+  });
+
+  it('that changed and changed back before the device asked are held, and are not told of again', async () => {
+    const phone = await enrolledPhone();
+    const a = await echo('a', '1');
+    await putSet('one', [a]);
+    await assignSet('one', phone);
+    await told(phone);
+    const token = phone.declarationsToken;
+    await echo('a', '2');
+    await echo('a', '1');
+    await settle();
+    const { sync } = await phone.connect();
+    expect([sync?.fetched ?? [], phone.declarationsToken]).toEqual([[], token]);
+    const own = (await items(phone)).filter((item) => item['identifier'] === a);
+    expect(own).toMatchObject([{ fetched: true, valid: 'valid' }]);
+    await putSet('one', [a]);
+    expect(await told(phone)).toBe(false);
   });
 
   it('that changed at the same moment all arrive', async () => {

@@ -4,6 +4,7 @@
  * map are answered the way a device answers what it does not know: `Error`, MCMDMErrorDomain 12021.
  */
 import type { Buffer } from 'node:buffer';
+import type { Json } from './declarations.ts';
 import type { Plist, PlistDict } from './plist.ts';
 
 export type Answer = (command: PlistDict) => PlistDict;
@@ -18,11 +19,18 @@ export interface DeviceFacts {
   readonly modelName: string;
   readonly supervised: boolean;
   readonly unlockToken: Buffer | null;
+  /** What a test made of status items, by dotted name; null takes the item from the device. */
+  readonly status: Map<string, Json>;
+  /** Reasons, capitalized, why an item cannot be reported. */
+  readonly statusErrors: Map<string, Json>;
+  readonly push: () => { readonly token: Buffer; readonly magic: string };
   readonly certificates: () => readonly { name: string; identity: boolean; der: Buffer }[];
   readonly profiles: Map<string, PlistDict>;
   readonly apps: Map<string, { name: string; version: string; managed: boolean }>;
   locked: boolean;
   passcode: boolean;
+  /** Whether the passcode is what the device was told to ask for. */
+  compliant: boolean;
   erased: boolean;
 }
 

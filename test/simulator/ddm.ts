@@ -4,6 +4,7 @@
  * declaration; a report is only forgotten once the server answered 200.
  */
 import { Buffer } from 'node:buffer';
+import { AssetStore } from './assets.ts';
 import {
   assetReferences,
   type Declaration,
@@ -16,7 +17,7 @@ import {
   type Reason,
   reason,
 } from './declarations.ts';
-import { judgeAsset, judgeProfile } from './downloads.ts';
+import { clientCapabilities, WATCH_ENROLLMENT } from './inventory.ts';
 import { isDeviceUrl } from './profile.ts';
 import { type Reply, SimulatorError } from './world.ts';
 
@@ -26,6 +27,8 @@ export interface DdmHost {
   readonly supportedTypes: ReadonlySet<string>;
   /** Everything this device can report, by dotted item name. */
   statusItems(): Record<string, Json>;
+  /** The reasons, capitalized, why an item of it cannot be reported. */
+  statusErrors(): Record<string, Json>;
   ddm(endpoint: string, data?: Buffer): Promise<Reply>;
   download(url: string, asDevice: boolean): Promise<Reply>;
 }
@@ -55,14 +58,17 @@ const KINDS: readonly (readonly [Kind, string])[] = [
 export class DeclarativeClient {
   readonly #host: DdmHost;
   readonly #declarations = new Map<string, Declaration>();
-  readonly #assets = new Map<string, { serverToken: string; data: Buffer }>();
-  readonly #profiles = new Map<string, { serverToken: string; data: Buffer }>();
+  readonly #assets: AssetStore;
+  /** Why assets' data could not be had, when it was last tried. */
+  #assetFailures: ReadonlyMap<string, Reason> = new Map();
+  #profileFailures: ReadonlyMap<string, Reason> = new Map();
   #token: string | null = null;
   #judgments: readonly Judgment[] = [];
   #reported: Record<string, string> = {};
 
   constructor(host: DdmHost) {
     this.#host = host;
+    this.#assets = new AssetStore((url, asDevice) => host.download(url, asDevice));
   }
 
   get judgments(): readonly Judgment[] {
@@ -74,18 +80,19 @@ export class DeclarativeClient {
   }
 
   assetData(identifier: string): Buffer | null {
-    return this.#assets.get(identifier)?.data ?? null;
+    return this.#assets.data(identifier);
   }
 
   /** Of a legacy configuration. */
   profileData(identifier: string): Buffer | null {
-    return this.#profiles.get(identifier)?.data ?? null;
+    return this.#assets.data(identifier);
   }
 
   async sync(options: SyncOptions = {}): Promise<SyncLog> {
     const offered = options.tokens ?? (await this.#json('tokens'));
     const token = this.#readTokens(offered);
     const changes = token === this.#token ? null : await this.#update();
+    if (changes === null) this.#judge();
     const reported = await this.#report(options.fullReport ?? this.#token === null);
     if (changes !== null) this.#token = changes.token;
     return {
@@ -94,6 +101,13 @@ export class DeclarativeClient {
       removed: changes?.removed ?? [],
       reported,
     };
+  }
+
+  /** What changed by itself since the last report: values of the device, and what predicates make of them. */
+  async reportChanges(): Promise<boolean> {
+    if (this.#token === null) return false;
+    this.#judge();
+    return this.#report(false);
   }
 
   #readTokens(body: Buffer): string {
@@ -169,24 +183,27 @@ export class DeclarativeClient {
       declarations.filter((one) => one.kind === 'configuration').flatMap(assetReferences),
     );
     for (const asset of declarations.filter((one) => one.kind === 'asset')) {
-      const failure = wanted.has(asset.identifier) ? await this.#download(asset) : null;
+      const failure = wanted.has(asset.identifier) ? await this.#assets.asset(asset) : null;
       if (failure !== null) assetFailures.set(asset.identifier, failure);
     }
-    const profileFailures = new Map<string, string>();
-    for (const identifier of this.#profiles.keys())
-      if (!this.#declarations.has(identifier)) this.#profiles.delete(identifier);
+    this.#assets.keep(new Set(this.#declarations.keys()));
+    const profileFailures = new Map<string, Reason>();
     for (const one of declarations.filter(({ type }) => type === LEGACY)) {
-      const failure = await this.#downloadProfile(one);
+      const failure = await this.#assets.profile(one);
       if (failure !== null) profileFailures.set(one.identifier, failure);
     }
-    this.#judgments = judge(declarations, {
+    this.#assetFailures = assetFailures;
+    this.#profileFailures = profileFailures;
+    this.#judge();
+  }
+
+  /** Predicates are evaluated anew each time; they see what was judged before. */
+  #judge(): void {
+    this.#judgments = judge([...this.#declarations.values()], {
       supportedTypes: this.#host.supportedTypes,
-      assetFailures,
-      checkConfiguration: (one) => {
-        const failure = profileFailures.get(one.identifier);
-        if (failure !== undefined) return reason('Error.ConfigurationCannotBeApplied', failure);
-        return this.#checkConfiguration(one);
-      },
+      assetFailures: this.#assetFailures,
+      status: { ...this.#host.statusItems(), ...this.#ownItems() },
+      checkConfiguration: (one) => this.#checkConfiguration(one),
     });
   }
 
@@ -198,66 +215,50 @@ export class DeclarativeClient {
     if (one.type === WATCH_ENROLLMENT && (typeof url !== 'string' || !isDeviceUrl(url))) {
       return reason('Error.ConfigurationIsInvalid', 'EnrollmentProfileURL is not an https URL');
     }
-    return null;
-  }
-
-  /** Facts 4.3: status, Content-Type, size and digest must all agree with the reference. */
-  async #download(asset: Declaration): Promise<Reason | null> {
-    if (this.#assets.get(asset.identifier)?.serverToken === asset.serverToken) return null;
-    const reference = asset.payload['Reference'];
-    if (!isJsonDict(reference)) return null;
-    const url = reference['DataURL'];
-    if (typeof url !== 'string' || !isDeviceUrl(url)) throw this.#error('an https DataURL', String(url));
-    const authentication = asset.payload['Authentication'];
-    const asDevice = isJsonDict(authentication) && authentication['Type'] === 'MDM';
-    const reply = await this.#host.download(url, asDevice);
-    const failure = judgeAsset(asset, reference, reply);
-    if (failure !== null) return failure;
-    this.#assets.set(asset.identifier, { serverToken: asset.serverToken, data: reply.body });
-    return null;
-  }
-
-  /** The profile of a legacy configuration, once for each server token. Text: why there is none. */
-  async #downloadProfile(one: Declaration): Promise<string | null> {
-    const url = one.payload['ProfileURL'];
-    if (this.#profiles.get(one.identifier)?.serverToken === one.serverToken) return null;
-    if (typeof url !== 'string' || !isDeviceUrl(url)) return 'ProfileURL is not an https URL';
-    const reply = await this.#host.download(url, true);
-    const wrong = judgeProfile(reply);
-    if (wrong === null)
-      this.#profiles.set(one.identifier, { serverToken: one.serverToken, data: reply.body });
-    return wrong;
+    return this.#profileFailures.get(one.identifier) ?? null;
   }
 
   /** Only what changed since the last report that was answered 200, or everything. */
   async #report(full: boolean): Promise<boolean> {
-    const current = this.#statusItems();
-    const changed = Object.entries(current).filter(
-      ([name, value]) => full || this.#reported[name] !== JSON.stringify(value),
-    );
-    if (changed.length === 0) return false;
-    const items: JsonDict = {};
-    for (const [name, value] of changed) nest(items, name.split('.'), value);
-    const report = { StatusItems: items, Errors: [], ...(full ? { FullReport: true } : {}) };
+    const { items, errors } = this.#statusItems();
+    const isNew = ([name, value]: [string, Json]) => full || this.#reported[name] !== JSON.stringify(value);
+    const changed = Object.entries(items).filter(isNew);
+    const failed = Object.entries(errors).filter(isNew);
+    if (changed.length + failed.length === 0) return false;
+    const StatusItems: JsonDict = {};
+    for (const [name, value] of changed) nest(StatusItems, name.split('.'), value);
+    const Errors = failed.map(([StatusItem, Reasons]) => ({ StatusItem, Reasons }));
+    const report = { StatusItems, Errors, ...(full ? { FullReport: true } : {}) };
     const reply = await this.#host.ddm('status', Buffer.from(JSON.stringify(report)));
     if (this.#ok(reply, 'status').length !== 0) throw this.#error('an empty body for status', 'some bytes');
     if (full) this.#reported = {};
-    for (const [name, value] of changed) this.#reported[name] = JSON.stringify(value);
+    for (const [name, value] of [...changed, ...failed]) this.#reported[name] = JSON.stringify(value);
     return true;
   }
 
-  #statusItems(): Record<string, Json> {
+  #statusItems(): { items: Record<string, Json>; errors: Record<string, Json> } {
     const available = this.#host.statusItems();
+    const failures = this.#host.statusErrors();
     const subscribed = this.#judgments
       .filter((one) => one.active && one.declaration.type === STATUS_SUBSCRIPTIONS)
       .flatMap((one) => one.declaration.payload['StatusItems'] ?? [])
       .flatMap((item) => (isJsonDict(item) && typeof item['Name'] === 'string' ? [item['Name']] : []));
-    const items: Record<string, Json> = {
+    const items = this.#ownItems();
+    const errors: Record<string, Json> = {};
+    for (const name of subscribed) {
+      if (failures[name] !== undefined) errors[name] = failures[name];
+      else if (available[name] !== undefined) items[name] = available[name];
+    }
+    return { items, errors };
+  }
+
+  /** What every device reports without being asked. */
+  #ownItems(): Record<string, Json> {
+    const available = Object.keys(this.#host.statusItems());
+    return {
       'management.declarations': this.#declarationStatus(),
-      'management.client-capabilities': clientCapabilities(this.#host.supportedTypes, Object.keys(available)),
+      'management.client-capabilities': clientCapabilities(this.#host.supportedTypes, available),
     };
-    for (const name of subscribed) if (available[name] !== undefined) items[name] = available[name];
-    return items;
   }
 
   #declarationStatus(): JsonDict {
@@ -310,7 +311,6 @@ export class DeclarativeClient {
   }
 }
 
-export const WATCH_ENROLLMENT = 'com.apple.configuration.watch.enrollment';
 const LEGACY = 'com.apple.configuration.legacy';
 const STATUS_SUBSCRIPTIONS = 'com.apple.configuration.management.status-subscriptions';
 
@@ -332,30 +332,6 @@ const REQUIRED_KEYS: Record<string, readonly string[]> = {
   'com.apple.configuration.security.identity': ['CredentialAssetReference'],
   [WATCH_ENROLLMENT]: ['EnrollmentProfileURL'],
 };
-
-function clientCapabilities(types: ReadonlySet<string>, statusItems: readonly string[]): JsonDict {
-  return {
-    'supported-versions': ['1.0.0'],
-    'supported-features': {},
-    'supported-payloads': {
-      declarations: {
-        activations: ['com.apple.activation.simple'],
-        assets: [
-          'com.apple.asset.credential.acme',
-          'com.apple.asset.credential.certificate',
-          'com.apple.asset.credential.identity',
-          'com.apple.asset.credential.scep',
-          'com.apple.asset.credential.userpassword',
-          'com.apple.asset.data',
-          'com.apple.asset.useridentity',
-        ],
-        configurations: [...types],
-        management: ['com.apple.management.organization-info', 'com.apple.management.server-capabilities'],
-      },
-      'status-items': ['management.client-capabilities', 'management.declarations', ...statusItems],
-    },
-  };
-}
 
 function nest(into: JsonDict, path: readonly string[], value: Json): void {
   const [head, ...rest] = path;

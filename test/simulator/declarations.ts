@@ -1,7 +1,11 @@
 /**
  * What a device makes of the declarations it holds (facts 4.2 to 4.4): which are active, which are valid, and why
- * not. Pure: the manifest, the documents and the downloaded assets go in, the status of each comes out.
+ * not. Pure: the manifest, the documents, the downloaded assets and the state of the device go in, the status of each
+ * comes out.
  */
+import { holds } from './predicate.ts';
+import { PredicateError } from './predicate-values.ts';
+
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 export type JsonDict = { [key: string]: Json };
 
@@ -32,6 +36,8 @@ export interface Judging {
   readonly supportedTypes: ReadonlySet<string>;
   /** Why an asset's data could not be had, by identifier; absent when it could. */
   readonly assetFailures: ReadonlyMap<string, Reason>;
+  /** What predicates ask about, by dotted item name. */
+  readonly status: Readonly<Record<string, Json>>;
   /** Null when the payload is acceptable for its type. */
   checkConfiguration(declaration: Declaration): Reason | null;
 }
@@ -42,7 +48,10 @@ export function reason(code: string, description: string, details: JsonDict = {}
 
 export function judge(declarations: readonly Declaration[], judging: Judging): Judgment[] {
   const known = new Map(declarations.map((one) => [one.identifier, one]));
-  const activations = ofKind(declarations, 'activation').map((one) => judgeActivation(one, known));
+  const surroundings = { status: judging.status, properties: propertiesOf(declarations) };
+  const activations = ofKind(declarations, 'activation').map(
+    (one) => judgeReferences(one, known) ?? judgePredicate(one, surroundings),
+  );
   const activated = new Set(
     activations
       .filter((one) => one.active)
@@ -68,28 +77,37 @@ function verdict(declaration: Declaration, active: boolean, problem: Reason | nu
   return { declaration, active, valid: problem === null ? 'valid' : 'invalid', reasons };
 }
 
-function judgeActivation(one: Declaration, known: ReadonlyMap<string, Declaration>): Judgment {
+/** Of all `com.apple.management.properties` together. */
+function propertiesOf(declarations: readonly Declaration[]): JsonDict {
+  const payloads = declarations.filter((one) => one.type === PROPERTIES).map((one) => one.payload);
+  return Object.assign({}, ...payloads) as JsonDict;
+}
+
+const PROPERTIES = 'com.apple.management.properties';
+
+/** Null when every configuration that the activation names is here. */
+function judgeReferences(one: Declaration, known: ReadonlyMap<string, Declaration>): Judgment | null {
   const wanted = strings(one.payload['StandardConfigurations']);
   const missing = wanted.filter((identifier) => known.get(identifier)?.kind !== 'configuration');
   if (one.type !== 'com.apple.activation.simple') {
     return verdict(one, false, reason('Error.InvalidPayload', `type ${one.type} is not known`));
   }
-  if (missing.length > 0) {
-    const text = 'The activation references configurations that are missing.';
-    return verdict(one, false, reason('Error.MissingConfigurations', text, { Identifiers: missing }));
+  if (missing.length === 0) return null;
+  const text = 'The activation references configurations that are missing.';
+  return verdict(one, false, reason('Error.MissingConfigurations', text, { Identifiers: missing }));
+}
+
+function judgePredicate(one: Declaration, surroundings: Parameters<typeof holds>[1]): Judgment {
+  const { identifier: Identifier, serverToken: ServerToken } = one;
+  const Predicate = String(one.payload['Predicate'] ?? 'TRUEPREDICATE');
+  const details = { Identifier, ServerToken, Predicate };
+  try {
+    if (holds(Predicate, surroundings)) return verdict(one, true, null);
+    return verdict(one, false, null, reason('Info.Predicate', 'The predicate is false.', details));
+  } catch (error) {
+    if (!(error instanceof PredicateError)) throw error;
+    return verdict(one, false, reason(error.code, error.message, details));
   }
-  const predicate = one.payload['Predicate'] ?? 'TRUEPREDICATE';
-  if (predicate === 'FALSEPREDICATE') {
-    return verdict(one, false, null, reason('Info.Predicate', 'The predicate is false.'));
-  }
-  if (predicate !== 'TRUEPREDICATE') {
-    return verdict(
-      one,
-      false,
-      reason('Error.UnableToEvaluatePredicate', 'not a predicate this device evaluates'),
-    );
-  }
-  return verdict(one, true, null);
 }
 
 function judgeConfiguration(

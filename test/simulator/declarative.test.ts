@@ -197,4 +197,86 @@ describe('declarative management', () => {
     await phone.sync();
     expect(JSON.stringify(server.reports[1])).not.toContain('operating-system":{"version');
   });
+
+  it('activates by predicate, and says so at the next session when the answer changes', async () => {
+    const phone = await enrolledPhone();
+    const test = {
+      kind: 'configuration' as const,
+      document: {
+        Type: 'com.apple.configuration.management.test',
+        Identifier: 'conf',
+        ServerToken: '1',
+        Payload: { Echo: 'x' },
+      },
+    };
+    const properties = (name: string, token: string) => ({
+      kind: 'management' as const,
+      document: {
+        Type: 'com.apple.management.properties',
+        Identifier: 'prop',
+        ServerToken: token,
+        Payload: { name },
+      },
+    });
+    const conditional = activation(['conf']);
+    const Predicate = "@status(passcode.is-present) == TRUE AND @property(name) IN {'on'}";
+    Object.assign(conditional.document.Payload, { Predicate });
+    const isActive = () => phone.declarations.find((one) => one.declaration.identifier === 'conf')?.active;
+    assign([conditional, test, properties('on', '1')], 't1');
+    await phone.sync();
+    expect(isActive()).toBe(true);
+    phone.facts.passcode = false;
+    expect(await phone.connect()).toMatchObject({ commands: [], sync: null, reported: true });
+    expect(isActive()).toBe(false);
+    expect(server.reports.at(-1)).toMatchObject({
+      StatusItems: {
+        management: {
+          declarations: {
+            activations: [
+              { identifier: 'act', active: false, valid: 'valid', reasons: [{ code: 'Info.Predicate' }] },
+            ],
+          },
+        },
+      },
+    });
+    expect((await phone.connect()).reported).toBe(false);
+    phone.facts.passcode = true;
+    await phone.connect();
+    expect(isActive()).toBe(true);
+    assign([conditional, test, properties('off', '2')], 't2');
+    expect((await phone.sync()).fetched).toEqual(['prop']);
+    expect(isActive()).toBe(false);
+  });
+
+  it.each([
+    ['@status(passcode.is-present) ==', 'Error.UnableToParsePredicate'],
+    ['@state(passcode.is-present) == TRUE', 'Error.UnableToParsePredicateWithCustomOperator'],
+    ['@status(passcode.is-present) > "x"', 'Error.UnableToEvaluatePredicate'],
+  ])('reports why it cannot tell: %s', async (Predicate, code) => {
+    const phone = await enrolledPhone();
+    const conditional = activation(['conf']);
+    Object.assign(conditional.document.Payload, { Predicate });
+    assign([conditional, configuration(enrollment)], 't1');
+    await phone.sync();
+    expect(JSON.stringify(server.reports)).toContain(`"code":"${code}"`);
+    expect(phone.watchEnrollmentUrl()).toBeNull();
+  });
+
+  it('finishes what a session that broke off was asked for', async () => {
+    const phone = await enrolledPhone();
+    assign([activation(['conf']), configuration(enrollment)], 't1');
+    const tokens = { SyncTokens: { Timestamp: '2026-01-31T12:00:00Z', DeclarationsToken: 't1' } };
+    const command = { RequestType: 'DeclarativeManagement', Data: Buffer.from(JSON.stringify(tokens)) };
+    server.queue.set('u1', command);
+    let requests = 0;
+    server.spoil = (path, response) => {
+      if (path === '/mdm/checkin' && ++requests === 2) throw new Error('the connection broke');
+      return response;
+    };
+    await expect(phone.connect()).rejects.toThrow('broke');
+    expect(phone.declarations).toEqual([]);
+    expect(await phone.connect()).toMatchObject({ commands: [], sync: { changed: true } });
+    expect(phone.watchEnrollmentUrl()).not.toBeNull();
+    expect((await phone.connect()).sync).toBeNull();
+  });
 });

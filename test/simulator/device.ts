@@ -8,7 +8,7 @@ import { OID, readName, type X509 } from './certificate.ts';
 import { open } from './cms.ts';
 import { DeclarativeClient, type SyncLog, type SyncOptions } from './ddm.ts';
 import type { Judgment } from './declarations.ts';
-import { type Model, newFacts, statusItems } from './inventory.ts';
+import { type Model, newFacts, statusItems, supportedTypes } from './inventory.ts';
 import type { DeviceKey } from './keys.ts';
 import { machineInfo, mdmSignature, type SigningMode } from './messages.ts';
 import { type PlistDict, readDict, writePlist } from './plist.ts';
@@ -32,6 +32,8 @@ export interface DeviceOptions {
   /** How traces call it. */
   readonly name?: string;
   readonly supervised?: boolean;
+  /** The model's unless told. */
+  readonly osVersion?: string;
   readonly keys?: { readonly identity?: DeviceKey; readonly mdm?: DeviceKey };
   readonly identity?: DeviceIdentity;
   /** RSA-1024 and SHA-1 in the device identity, like the genuine capture of facts 19.10. */
@@ -61,12 +63,14 @@ export abstract class ManagedDevice {
   #certificate: X509 | null = null;
   #profile: EnrollmentProfile | null = null;
   #declarative: DeclarativeClient;
+  /** What the last DeclarativeManagement command carried, until the run that it asked for is through. */
+  #asked: { readonly tokens: Buffer | null } | null = null;
   #pushMagic = '';
   #pushToken = Buffer.alloc(0);
 
   constructor(world: World, model: Model, options: DeviceOptions) {
     this.world = world;
-    this.model = model;
+    this.model = options.osVersion === undefined ? model : { ...model, osVersion: options.osVersion };
     this.dice = world.random.fork();
     this.name = options.name ?? model.name;
     this.udid = options.udid ?? `0000${8100 + this.dice.int(300)}-${this.dice.hex(16)}`;
@@ -76,12 +80,13 @@ export abstract class ManagedDevice {
     this.identity = options.identity ?? this.#bear();
     this.#key = options.keys?.mdm ?? world.keys.take();
     this.facts = newFacts(
-      model,
+      this.model,
       {
         udid: this.udid,
         serial: this.serial,
         supervised: this.supervised,
         certificates: () => this.#certificates(),
+        push: () => ({ token: this.#pushToken, magic: this.#pushMagic }),
       },
       this.dice,
     );
@@ -181,19 +186,28 @@ export abstract class ManagedDevice {
     this.#certificate = await this.#scep(this.#enrolled(), true);
   }
 
-  /** One session: Idle, then a result for every command, until the server answers with nothing. */
+  /**
+   * One session: Idle, then a result for every command, until the server answers with nothing. Declarative management
+   * that was asked for runs after it, as does what an earlier session that broke off was asked for; without either,
+   * what changed on the device is reported.
+   */
   async connect(options: ConnectOptions = {}): Promise<ConnectLog> {
     const session = await runSession({
       answered: this.answered,
       report: (fields, sent) => this.#report(fields, sent),
       answer: (requestType, command) => this.#answer(requestType, command, options),
+      asked: (tokens) => {
+        this.#asked = { tokens };
+      },
       resends: () => this.#chance('resendResult'),
       error: (expected, got) => this.error(expected, got),
     });
-    const { tokens } = session;
-    const sync = session.asked ? await this.sync(tokens === null ? {} : { tokens }) : null;
     if (this.facts.erased) this.#forget();
-    return { commands: session.commands, sync };
+    const asked = this.#asked;
+    if (asked === null) return { ...session, sync: null, reported: await this.#declarative.reportChanges() };
+    const sync = await this.sync(asked.tokens === null ? {} : { tokens: asked.tokens });
+    if (this.#asked === asked) this.#asked = null;
+    return { ...session, sync, reported: sync.reported };
   }
 
   /** One run of declarative management. */
@@ -337,6 +351,7 @@ export abstract class ManagedDevice {
     this.#certificate = null;
     this.facts.profiles.clear();
     this.answered.clear();
+    this.#asked = null;
     this.#declarative = this.#newDeclarative();
   }
 
@@ -349,11 +364,11 @@ export abstract class ManagedDevice {
   }
 
   #newDeclarative(): DeclarativeClient {
-    const unsupported = this.supervised ? [] : ['com.apple.configuration.watch.enrollment'];
     return new DeclarativeClient({
       name: this.name,
-      supportedTypes: new Set(this.model.configurations.filter((type) => !unsupported.includes(type))),
+      supportedTypes: supportedTypes(this.model, this.supervised),
       statusItems: () => statusItems(this.model, this.facts),
+      statusErrors: () => Object.fromEntries(this.facts.statusErrors),
       ddm: (endpoint, data) =>
         this.checkIn(
           'DeclarativeManagement',

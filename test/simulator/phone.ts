@@ -3,8 +3,9 @@
  * pairing tokens for the watch next to it (facts 5, steps 1 and 6).
  */
 import { Buffer } from 'node:buffer';
-import { COMMON_CONFIGURATIONS, WATCH_ENROLLMENT } from './ddm.ts';
+import { COMMON_CONFIGURATIONS } from './ddm.ts';
 import { type DeviceOptions, ManagedDevice } from './device.ts';
+import { WATCH_ENROLLMENT } from './inventory.ts';
 import type { PlistDict } from './plist.ts';
 import { readDict } from './plist.ts';
 import { type RefusalDocument, readRefusal } from './refusal.ts';

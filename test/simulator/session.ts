@@ -19,6 +19,8 @@ export interface ConnectLog {
   readonly commands: readonly AnsweredCommand[];
   /** The run of declarative management that a command asked for, if one did. */
   readonly sync: SyncLog | null;
+  /** Whether a status report went out. */
+  readonly reported: boolean;
 }
 
 export interface ConnectOptions {
@@ -31,15 +33,14 @@ export interface SessionHost {
   readonly answered: Map<string, CommandStatus>;
   report(fields: PlistDict, sent: string): Promise<Reply>;
   answer(requestType: string, command: PlistDict): PlistDict;
+  /** A DeclarativeManagement command is acknowledged; `tokens` is what it carried. */
+  asked(tokens: Buffer | null): void;
   resends(): boolean;
   error(expected: string, got: string): SimulatorError;
 }
 
 export interface Session {
   readonly commands: readonly AnsweredCommand[];
-  /** True when a DeclarativeManagement command was acknowledged; `tokens` is what it carried. */
-  readonly asked: boolean;
-  readonly tokens: Buffer | null;
 }
 
 /** A server that never ends a session is wrong, or has a test's whole queue in it. */
@@ -50,8 +51,6 @@ const DEFERRALS_MAX = 1;
 export async function runSession(host: SessionHost): Promise<Session> {
   const commands: AnsweredCommand[] = [];
   const deferrals = new Map<string, number>();
-  let asked = false;
-  let tokens: Buffer | null = null;
   const report = async (fields: PlistDict, sent: string) =>
     readCommand(host, await host.report(fields, sent));
   let command = await report({ Status: 'Idle' }, 'Idle');
@@ -64,16 +63,17 @@ export async function runSession(host: SessionHost): Promise<Session> {
       throw host.error('an end of the session', `${commands.length} commands`);
     const result: PlistDict = { ...host.answer(requestType, body), CommandUUID: commandUuid };
     const status = String(result['Status']) as CommandStatus;
+    // The device has the command from here on, whether or not its answer arrives.
+    if (requestType === 'DeclarativeManagement' && status === 'Acknowledged') {
+      host.asked(body['Data'] instanceof Uint8Array ? Buffer.from(body['Data']) : null);
+    }
     command = await report(result, `${requestType} ${status}`);
     if (host.resends()) command = await report(result, `${requestType} ${status}, again`);
     commands.push({ commandUuid, requestType, status });
     if (status === 'NotNow') deferrals.set(commandUuid, deferred + 1);
     else host.answered.set(commandUuid, status);
-    if (requestType !== 'DeclarativeManagement' || status !== 'Acknowledged') continue;
-    asked = true;
-    tokens = body['Data'] instanceof Uint8Array ? Buffer.from(body['Data']) : null;
   }
-  return { commands, asked, tokens };
+  return { commands };
 }
 
 function readCommand(host: SessionHost, reply: Reply) {

@@ -111,6 +111,11 @@ export interface SetRecord {
   readonly updatedAtMs: EpochMs;
 }
 
+export interface SetDevice {
+  readonly udid: Udid;
+  readonly assignedAtMs: EpochMs;
+}
+
 export type UnknownSet = { readonly kind: 'unknown-set'; readonly name: string };
 
 export type SetPutRefusal =
@@ -184,6 +189,8 @@ export interface DeclarationSets {
     udid: Udid,
     nowMs: EpochMs,
   ): Promise<Outcome<{ readonly assigned: false }, UnknownSet | UnknownDevice>>;
+  /** By UDID. */
+  devices(name: string, page: PageQuery): Promise<Outcome<Page<SetDevice>, MalformedCursor | UnknownSet>>;
   /** Replaces the percentage of an assignment that is there. */
   assignGroup(
     name: string,

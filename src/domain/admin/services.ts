@@ -12,6 +12,7 @@ import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { KeptReport } from '../declaration/status.ts';
 import type { StatusItem } from '../declaration/status-merge.ts';
+import type { EventFeed } from '../event/feed.ts';
 import type { LinkGrant } from '../identity/one-time-link.ts';
 import type { CommandUuid, Platform, SerialNumber, Udid } from '../ids.ts';
 import type {
@@ -326,6 +327,7 @@ export interface AdminServices {
   readonly authenticator: Authenticator;
   readonly devices: DeviceDirectory;
   readonly status: DeviceStatus;
+  readonly events: EventFeed;
   readonly commands: CommandService;
   readonly watchEnrollment: WatchEnrollmentService;
   readonly pairings: PairingReader;
@@ -338,6 +340,8 @@ export interface AdminServices {
   readonly groups: DeviceGroups;
   readonly settings: DeviceSettings;
   readonly dryRuns: DryRunner;
+  /** Lets time pass between two looks at the feed. */
+  readonly pause: (ms: number) => Promise<void>;
   /** A fresh upper-case UUID, for commands that come without one. */
   readonly newUuid: () => string;
   /** Where devices reach this server, without a trailing slash: links begin with it. */

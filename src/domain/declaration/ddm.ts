@@ -27,6 +27,7 @@ import type { ManifestCompiler } from './manifest-compiler.ts';
 import type { Declaration, DeclarationStore, RenderedDeclarations } from './ports.ts';
 import { REPORT_KEPT_BYTES_MAX, statusChange } from './status.ts';
 import type { StatusMergeRefusal } from './status-merge.ts';
+import { maskReport } from './status-secrets.ts';
 
 export type DdmRefusal =
   | { readonly kind: 'unknown-endpoint' }
@@ -40,8 +41,8 @@ type Answer = Promise<
   >
 >;
 
-/** The token of a device that was never given a declaration. */
-const NO_DECLARATIONS = 'none';
+/** Of a device that was never given a declaration: SHA-256 of nothing, as of one from which all were taken. */
+const NO_DECLARATIONS = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 /** Client capabilities of iOS 18 take 6 KiB; what is larger is not kept. */
 const CAPABILITIES_CHARS_MAX = 64 * 1024;
 
@@ -140,7 +141,7 @@ export class DeclarativeManagementService {
         capabilities: text !== null && text.length <= CAPABILITIES_CHARS_MAX ? text : null,
         status: statusChange(report.value, values.value),
         fleetItems: await fleetItemNames(),
-        raw: { bytes: data.length, kept: data.length <= REPORT_KEPT_BYTES_MAX ? data.slice() : null },
+        raw: { bytes: data.length, kept: data.length <= REPORT_KEPT_BYTES_MAX ? maskReport(data) : null },
       },
       nowMs,
     );

@@ -5,19 +5,19 @@
 import { type KindCatalog, loadCatalog } from '../../protocol/catalog/catalog.ts';
 import type { KeyType } from '../../protocol/catalog/entry.ts';
 import type { StatusItem } from './status-merge.ts';
+import { isSecretStatusItem } from './status-secrets.ts';
 
 /** A longer text is not something one asks for; Apple's longest, marketing names, have some 30. */
 export const FLEET_VALUE_CHARS_MAX = 64;
 
 const SCALARS: ReadonlySet<KeyType> = new Set(['string', 'integer', 'real', 'boolean', 'date']);
-const KEPT_BACK: ReadonlySet<string> = new Set(['mdm.push-token', 'mdm.push-magic']);
 
 export type FleetStatus = Readonly<Record<string, string>>;
 
 /** Names of the items that may be asked for. */
 export async function fleetItemNames(): Promise<readonly string[]> {
   const catalog = await loadCatalog('status');
-  return catalog.types.filter((name) => !KEPT_BACK.has(name) && isScalar(catalog, name));
+  return catalog.types.filter((name) => !isSecretStatusItem(name) && isScalar(catalog, name));
 }
 
 function isScalar(catalog: KindCatalog, name: string): boolean {

@@ -67,7 +67,7 @@ export class Groups implements DeviceGroups {
   }
 
   async members(name: string, page: PageQuery): Promise<Outcome<Page<Udid>, MalformedCursor | UnknownGroup>> {
-    if ((await this.#store.find(name)) === null) return refuse({ kind: 'unknown-group', name });
+    if (!(await this.#store.exists(name))) return refuse({ kind: 'unknown-group', name });
     return this.#store.members(name, page);
   }
 
@@ -77,7 +77,7 @@ export class Groups implements DeviceGroups {
     nowMs: EpochMs,
   ): Promise<Outcome<Changed<GroupRecord>, GroupChangeRefusal>> {
     if (name === EVERYONE) return refuse({ kind: 'group-everyone' });
-    if ((await this.#store.find(name)) === null) return refuse({ kind: 'unknown-group', name });
+    if (!(await this.#store.exists(name))) return refuse({ kind: 'unknown-group', name });
     const unknown = await this.#store.unknownDevices(add);
     if (unknown.length > 0) return refuse({ kind: 'unknown-devices', devices: unknown.slice(0, NAMED_MAX) });
     const full = await this.#store.fullDevices(name, add, GROUPS_PER_DEVICE_MAX);
@@ -86,8 +86,7 @@ export class Groups implements DeviceGroups {
       return refuse({ kind: 'device-groups-full', devices, groupsMax: GROUPS_PER_DEVICE_MAX });
     }
     const change = { id: this.#newUuid(), atMs: nowMs };
-    if (add.length > 0) await this.#store.add(name, add, change);
-    if (remove.length > 0) await this.#store.drop(name, remove, change);
+    await this.#store.change(name, { add, remove }, change);
     const waiting = await this.#due.settle(change);
     const group = await this.#store.find(name);
     return group === null ? refuse({ kind: 'unknown-group', name }) : ok({ changed: group, waiting });

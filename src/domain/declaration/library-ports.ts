@@ -10,8 +10,10 @@ import type {
   DeclarationFilter,
   DeclarationRecord,
   DeclarationSummary,
+  GroupChange,
   GroupRecord,
   Holders,
+  SetDevice,
   SetGroup,
   SetRecord,
 } from '../admin/declaration-services.ts';
@@ -79,6 +81,8 @@ export interface SetStore {
   remove(name: string): Promise<boolean>;
   /** At most `limit` of the devices that it is assigned to by name. */
   devicesOf(name: string, limit: number): Promise<readonly Udid[]>;
+  /** By UDID; empty when there is no such set. */
+  listDevices(name: string, page: PageQuery): Promise<Outcome<Page<SetDevice>, MalformedCursor>>;
   groupsOf(name: string): Promise<readonly SetGroup[]>;
   /** False when there is no such set. */
   assign(name: string, udid: Udid, change: Change): Promise<boolean>;
@@ -92,15 +96,17 @@ export interface SetStore {
 
 export interface GroupStore {
   list(page: PageQuery): Promise<Outcome<Page<GroupRecord>, MalformedCursor>>;
+  /** With its devices counted. */
   find(name: string): Promise<GroupRecord | null>;
+  exists(name: string): Promise<boolean>;
   /** False when it is there already. */
   create(name: string, nowMs: EpochMs): Promise<boolean>;
   /** False when there is none, or something is assigned to it. */
   remove(name: string): Promise<boolean>;
   /** By UDID. */
   members(name: string, page: PageQuery): Promise<Outcome<Page<Udid>, MalformedCursor>>;
-  add(name: string, udids: readonly Udid[], change: Change): Promise<void>;
-  drop(name: string, udids: readonly Udid[], change: Change): Promise<void>;
+  /** All of it or nothing; who is named in both is no member afterwards. */
+  change(name: string, change: GroupChange, mark: Change): Promise<void>;
   /** What is assigned to it. */
   uses(name: string): Promise<{ readonly sets: readonly string[]; readonly watchEnrollment: boolean }>;
   /** Those that would be in more groups than `groupsMax` with this one. */

@@ -2,7 +2,7 @@
  * Brings devices' manifests up to date with what they are assigned. Everything that changes an assignment comes
  * through `hold`, so that none overwrites another; what a device is to hold is decided in compile.ts.
  *
- * Order: two changes at once may hand a device their manifests in either order. Each reads the assignments again
+ * Order: two changes at once may hand a device their manifests in either order. Each reads assignments and device again
  * after it handed one over, until what it read is what it handed over; so the last one handed over was read after the
  * last change.
  */
@@ -78,7 +78,7 @@ export class ManifestCompiler {
   }
 
   async #holdChunk(udids: readonly Udid[], change: HoldChange): Promise<void> {
-    const held = new Map<Udid, Held>();
+    const held = new Map<Udid, string>();
     let open = udids;
     for (let pass = 0; pass < PASSES_MAX && open.length > 0; pass++) {
       const assigned = await this.#options.source.assigned(open);
@@ -102,20 +102,21 @@ export class ManifestCompiler {
   }
 
   /** Whether a manifest was handed over. */
-  async #tell(udid: Udid, assigned: Assigned, held: Map<Udid, Held>, change: HoldChange): Promise<boolean> {
+  async #tell(udid: Udid, assigned: Assigned, held: Map<Udid, string>, change: HoldChange): Promise<boolean> {
     const { devices, sha256Hex } = this.#options;
     const object = devices.of(udid);
     const before = held.get(udid);
-    const device = before?.device ?? (await object.describe());
+    // Anew in each pass, as the assignments are: the device may have become another meanwhile.
+    const device = await object.describe();
     if (device === null) return false;
     const { catalogs, nowMs } = change;
     const entries = entriesOf(await compileManifest(udid, assigned, device, { catalogs, sha256Hex }));
     const token = await sha256Hex(utf8(manifestContent(entries)));
-    if (before?.token === token) return false;
+    if (before === token) return false;
     // A device that never held anything has nothing to be told of.
     if (before === undefined && entries.length === 0 && device.declarations.length === 0) return false;
     await object.setManifest(entries, token, nowMs);
-    held.set(udid, { device, token });
+    held.set(udid, token);
     return true;
   }
 }
@@ -124,11 +125,6 @@ interface HoldChange {
   readonly catalogs: Catalogs;
   readonly nowMs: EpochMs;
   readonly missed: Udid[];
-}
-
-interface Held {
-  readonly device: DeviceDescription;
-  readonly token: string;
 }
 
 async function forEachBounded<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {

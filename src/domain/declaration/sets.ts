@@ -12,6 +12,7 @@ import type {
   PutSet,
   SetAssignGroupRefusal,
   SetAssignRefusal,
+  SetDevice,
   SetGroup,
   SetPutRefusal,
   SetRecord,
@@ -19,7 +20,7 @@ import type {
   UnknownGroup,
   UnknownSet,
 } from '../admin/declaration-services.ts';
-import type { PageQuery, UnknownDevice } from '../admin/services.ts';
+import type { MalformedCursor, Page, PageQuery, UnknownDevice } from '../admin/services.ts';
 import type { DescribedDeclaration, DeviceDescription, Devices } from '../enrollment/device.ts';
 import type { MalformedIdentifier, Udid } from '../ids.ts';
 import type { CompiledDeclaration } from './compile.ts';
@@ -123,6 +124,17 @@ export class Sets implements DeclarationSets {
     await store.unassign(name, udid, change);
     await due.settle(change);
     return ok({ assigned: false });
+  }
+
+  async devices(
+    name: string,
+    page: PageQuery,
+  ): Promise<Outcome<Page<SetDevice>, MalformedCursor | UnknownSet>> {
+    const { store } = this.#options;
+    const devices = await store.listDevices(name, page);
+    // Only an empty page leaves the question open.
+    const known = !devices.ok || devices.value.items.length > 0 || (await store.find(name)) !== null;
+    return known ? devices : refuse({ kind: 'unknown-set', name });
   }
 
   async assignGroup(

@@ -13,6 +13,7 @@ import type { Devices } from '../enrollment/device.ts';
 import type { Enrollment } from '../enrollment/state.ts';
 import type { Udid } from '../ids.ts';
 import type { StatusChange, StatusItem } from './status-merge.ts';
+import { isSecretStatusItem, MASK, maskReport, maskSecrets } from './status-secrets.ts';
 
 /** Enough to see how the present state came about. */
 export const REPORTS_KEPT = 10;
@@ -25,19 +26,19 @@ export interface KeptReport {
   readonly atMs: EpochMs;
   readonly full: boolean;
   readonly bytes: number;
-  /** Exactly as it came; null when it was too large to be kept. */
+  /** Its JSON with secrets masked; null when it was too large to be kept. */
   readonly raw: Bytes | null;
 }
 
-/** As texts, which cross to the device's object unchanged whatever their keys. */
+/** As texts, which cross to the device's object unchanged whatever their keys; secrets are masked. */
 export function statusChange(report: StatusReport, values: ReadonlyMap<string, JsonValue>): StatusChange {
   return {
     full: report.fullReport,
-    values: new Map([...values].map(([name, value]) => [name, canonicalJson(value)])),
+    values: new Map([...values].map(([name, value]) => [name, canonicalJson(maskSecrets(value, name))])),
     errors: new Map(
       report.errors.map(({ statusItem, reasons }) => [
         statusItem,
-        canonicalJson(reasons.map((reason) => ({ ...reason }))),
+        canonicalJson(maskSecrets(reasons.map((reason) => ({ ...reason })))),
       ]),
     ),
   };
@@ -72,11 +73,18 @@ export class DeviceStatusReader implements DeviceStatus {
 
   async items(udid: Udid): Promise<Outcome<readonly StatusItem[], UnknownDevice>> {
     const items = (await this.#isKnown(udid)) ? await this.#devices.of(udid).statusItems() : null;
-    return items === null ? refuse({ kind: 'unknown-device', udid }) : ok(items);
+    return items === null ? refuse({ kind: 'unknown-device', udid }) : ok(items.map(masked));
   }
 
   async reports(udid: Udid): Promise<Outcome<readonly KeptReport[], UnknownDevice>> {
     const reports = (await this.#isKnown(udid)) ? await this.#devices.of(udid).statusReports() : null;
-    return reports === null ? refuse({ kind: 'unknown-device', udid }) : ok(reports);
+    if (reports === null) return refuse({ kind: 'unknown-device', udid });
+    return ok(reports.map((report) => ({ ...report, raw: report.raw && maskReport(report.raw) })));
   }
+}
+
+/** The object may have kept it before secrets were masked on their way in. */
+function masked(item: StatusItem): StatusItem {
+  if (item.value === null || !isSecretStatusItem(item.name)) return item;
+  return { ...item, value: canonicalJson(MASK) };
 }

@@ -39,9 +39,12 @@ export function isVariable(name: string): boolean {
   return BUILT_IN.has(name) || (name.startsWith(PROPERTY) && isPropertyName(name.slice(PROPERTY.length)));
 }
 
+/** Every object of JavaScript has these, and the parsers of its world drop or mistake them. */
+const TAKEN: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
+
 /** As `@property(…)` in a predicate can name it. */
 export function isPropertyName(name: string): boolean {
-  return /^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,3}$/.test(name);
+  return !TAKEN.has(name) && /^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,3}$/.test(name);
 }
 
 /** The payload for this device, or the names of which it has no value. */

@@ -62,7 +62,7 @@ export interface DeviceDescription
   extends Omit<Enrollment, 'pushToken' | 'unlockToken' | 'bootstrapToken' | 'pushMagic'> {
   readonly hasUnlockToken: boolean;
   readonly lastSeenMs: EpochMs;
-  /** JSON of `management.client-capabilities` as last reported. */
+  /** JSON of the `ClientCapabilities` that were last reported. */
   readonly capabilities: string | null;
   readonly declarations: readonly DescribedDeclaration[];
   /** Of the manifest that it is to hold; null when it never had one. */
@@ -80,12 +80,12 @@ export interface DeclarationReport {
     readonly statuses: readonly DeclarationStatus[];
     readonly removed: readonly string[];
   } | null;
-  /** JSON of `management.client-capabilities`, when the report told it. */
+  /** JSON of its `ClientCapabilities`, when the report told them. */
   readonly capabilities: string | null;
   readonly status: StatusChange;
   /** Names of the items that the fleet's index holds. */
   readonly fleetItems: readonly string[];
-  /** The report's size, and its bytes unless they are too many to keep. */
+  /** The report's size, and its JSON with secrets masked unless it is too large to keep. */
   readonly raw: { readonly bytes: number; readonly kept: Bytes | null };
 }
 

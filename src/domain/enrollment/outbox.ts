@@ -7,6 +7,7 @@
 import type { Bytes } from '../../std/bytes.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { FleetStatus } from '../declaration/fleet-status.ts';
+import type { DeviceEvent } from '../event/event.ts';
 import type { Platform, SerialNumber, Udid } from '../ids.ts';
 import type { Enrollment, EnrollmentState } from './state.ts';
 
@@ -70,6 +71,14 @@ export type DeviceMessage =
       readonly udid: Udid;
       readonly revision: number;
       readonly items: FleetStatus;
+    }
+  /** What happened, for the feed. `revision` is said once: what is told again with it is known. */
+  | {
+      readonly kind: 'events';
+      readonly udid: Udid;
+      readonly revision: number;
+      readonly atMs: EpochMs;
+      readonly events: readonly DeviceEvent[];
     }
   | {
       readonly kind: 'pairing';

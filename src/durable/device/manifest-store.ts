@@ -1,6 +1,16 @@
 /** The device object's declarations: what it is to hold, which of it was fetched, and what it reported. */
 import type { DeclarationKind, DeclarationStatus, ManifestEntry } from '../../domain/declaration/manifest.ts';
+import type { DeviceEvent } from '../../domain/event/event.ts';
+import { declarationEvents, sameStatus } from '../../domain/event/status-events.ts';
 import type { EpochMs } from '../../std/time.ts';
+
+type StatusRow = {
+  identifier: string;
+  server_token: string;
+  active: number;
+  valid: DeclarationStatus['valid'];
+  reasons: string;
+};
 
 export class ManifestStore {
   readonly #sql: SqlStorage;
@@ -43,9 +53,19 @@ export class ManifestStore {
     this.#entries = null;
   }
 
+  /**
+   * What the device reported with the token that it has now, it holds: it does not fetch what changed and changed back
+   * before it asked.
+   */
   isFetched(): boolean {
     return (
-      this.#sql.exec('SELECT 1 FROM manifest WHERE fetched_at_ms IS NULL LIMIT 1').toArray().length === 0
+      this.#sql
+        .exec(
+          `SELECT 1 FROM manifest m LEFT JOIN declaration_status s
+             ON s.identifier = m.identifier AND s.server_token = m.server_token
+           WHERE m.fetched_at_ms IS NULL AND s.identifier IS NULL LIMIT 1`,
+        )
+        .toArray().length === 0
     );
   }
 
@@ -66,36 +86,39 @@ export class ManifestStore {
     report: { readonly statuses: readonly DeclarationStatus[]; readonly removed: readonly string[] },
     full: boolean,
     nowMs: EpochMs,
-  ): void {
+  ): readonly DeviceEvent[] {
     const current = new Map(this.entries().map((entry) => [entry.identifier, entry.serverToken]));
-    const statuses = report.statuses.filter(
-      ({ identifier, serverToken }) => current.get(identifier) === serverToken,
+    const before = this.#statuses();
+    const after = new Map(full ? [] : before);
+    for (const identifier of report.removed) after.delete(identifier);
+    for (const status of report.statuses)
+      if (current.get(status.identifier) === status.serverToken) after.set(status.identifier, status);
+    for (const identifier of before.keys())
+      if (!after.has(identifier))
+        this.#sql.exec('DELETE FROM declaration_status WHERE identifier = ?', identifier);
+    for (const status of after.values())
+      if (!sameStatus(before.get(status.identifier), status)) this.#write(status, nowMs);
+    return declarationEvents(before, after);
+  }
+
+  #statuses(): ReadonlyMap<string, DeclarationStatus> {
+    const rows = this.#sql
+      .exec<StatusRow>('SELECT identifier, server_token, active, valid, reasons FROM declaration_status')
+      .toArray();
+    return new Map(rows.map((row) => [row.identifier, statusOf(row)]));
+  }
+
+  #write(status: DeclarationStatus, nowMs: EpochMs): void {
+    this.#sql.exec(
+      `INSERT OR REPLACE INTO declaration_status (identifier, server_token, active, valid, reasons, at_ms)
+       VALUES (?, ?, ?, ?, ?, ?)`,
+      status.identifier,
+      status.serverToken,
+      Number(status.active),
+      status.valid,
+      JSON.stringify(status.reasons),
+      nowMs,
     );
-    for (const identifier of report.removed)
-      this.#sql.exec('DELETE FROM declaration_status WHERE identifier = ?', identifier);
-    if (full) {
-      const named = JSON.stringify(statuses.map(({ identifier }) => identifier));
-      this.#sql.exec(
-        'DELETE FROM declaration_status WHERE identifier NOT IN (SELECT value FROM json_each(?))',
-        named,
-      );
-    }
-    for (const status of statuses) {
-      this.#sql.exec(
-        `INSERT INTO declaration_status (identifier, server_token, active, valid, reasons, at_ms)
-         VALUES (?, ?, ?, ?, ?, ?)
-         ON CONFLICT (identifier) DO UPDATE SET server_token = excluded.server_token, active = excluded.active,
-           valid = excluded.valid, reasons = excluded.reasons, at_ms = excluded.at_ms
-         WHERE (server_token, active, valid, reasons)
-           IS NOT (excluded.server_token, excluded.active, excluded.valid, excluded.reasons)`,
-        status.identifier,
-        status.serverToken,
-        Number(status.active),
-        status.valid,
-        JSON.stringify(status.reasons),
-        nowMs,
-      );
-    }
   }
 
   describe(): readonly (ManifestEntry & {
@@ -103,32 +126,30 @@ export class ManifestStore {
     readonly status: DeclarationStatus | null;
   })[] {
     return this.#sql
-      .exec<Record<string, SqlStorageValue>>(
-        `SELECT m.kind, m.identifier, m.server_token, m.fetched_at_ms, s.active, s.valid, s.reasons
+      .exec<{ kind: DeclarationKind; fetched_at_ms: number | null; said: string | null } & StatusRow>(
+        `SELECT m.kind, m.identifier, m.server_token, m.fetched_at_ms, s.identifier AS said,
+           s.active, s.valid, s.reasons
          FROM manifest m LEFT JOIN declaration_status s
            ON s.identifier = m.identifier AND s.server_token = m.server_token
          ORDER BY m.kind, m.identifier`,
       )
       .toArray()
-      .map((row) => {
-        const identifier = row['identifier'] as string;
-        const serverToken = row['server_token'] as string;
-        return {
-          kind: row['kind'] as DeclarationKind,
-          identifier,
-          serverToken,
-          fetched: row['fetched_at_ms'] !== null,
-          status:
-            row['valid'] === null
-              ? null
-              : {
-                  identifier,
-                  serverToken,
-                  active: row['active'] === 1,
-                  valid: row['valid'] as DeclarationStatus['valid'],
-                  reasons: JSON.parse(row['reasons'] as string),
-                },
-        };
-      });
+      .map((row) => ({
+        kind: row.kind,
+        identifier: row.identifier,
+        serverToken: row.server_token,
+        fetched: row.fetched_at_ms !== null || row.said !== null,
+        status: row.said === null ? null : statusOf(row),
+      }));
   }
+}
+
+function statusOf(row: StatusRow): DeclarationStatus {
+  return {
+    identifier: row.identifier,
+    serverToken: row.server_token,
+    active: row.active === 1,
+    valid: row.valid,
+    reasons: JSON.parse(row.reasons),
+  };
 }

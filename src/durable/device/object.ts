@@ -10,7 +10,6 @@
  * the record that this device was here, without its secrets. Alarms drain the outbox.
  */
 import { DurableObject } from 'cloudflare:workers';
-import type { FleetStatus } from '../../domain/declaration/fleet-status.ts';
 import type { DeclarationKind, ManifestEntry } from '../../domain/declaration/manifest.ts';
 import { type KeptReport, withReportedFacts } from '../../domain/declaration/status.ts';
 import type { StatusItem, StatusMergeRefusal } from '../../domain/declaration/status-merge.ts';
@@ -33,8 +32,9 @@ import type {
   HeldManifest,
   Offer,
 } from '../../domain/enrollment/device.ts';
-import { type DeviceMessage, type DeviceOutboxPort, projectionOf } from '../../domain/enrollment/outbox.ts';
+import type { DeviceMessage, DeviceOutboxPort } from '../../domain/enrollment/outbox.ts';
 import type { DeviceRefusal, Enrollment, ExpectedIdentity } from '../../domain/enrollment/state.ts';
+import { enrollmentEvents } from '../../domain/event/enrollment-events.ts';
 import type { CommandUuid, Udid } from '../../domain/ids.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import { type Outcome, ok } from '../../std/outcome.ts';
@@ -45,16 +45,21 @@ import { DeclareCommand } from './declare-command.ts';
 import { describeDevice } from './description.ts';
 import { OutboxDrain } from './drain.ts';
 import { ManifestStore } from './manifest-store.ts';
+import { Revisions } from './revisions.ts';
 import init from './schema/0001_init.sql';
 import status from './schema/0002_status.sql';
 import statusOutbox from './schema/0003_status_outbox.sql';
 import declare from './schema/0004_declare.sql';
+import eventsOutbox from './schema/0005_events_outbox.sql';
 import { CommandSession } from './session.ts';
 import { StatusStore } from './status-store.ts';
 import { DeviceStore } from './store.ts';
 
 /** `last seen` reaches storage this often: a fleet that polls every minute costs one write in fifteen. */
 const LAST_SEEN_FLUSH_MS = 15 * MINUTE_MS;
+
+/** A device fetches within seconds of its answer; one that has not by then may have given up on a failure of ours. */
+const FETCH_PATIENCE_MS = 10 * MINUTE_MS;
 
 const IDLE: DeviceReport = { status: 'Idle', commandUuid: null, raw: new Uint8Array(0), supervised: null };
 
@@ -68,7 +73,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
 
   constructor(ctx: DurableObjectState, env: Env, outbox: DeviceOutboxPort, newUuid: () => string) {
     super(ctx, env);
-    migrate(ctx.storage, [init, status, statusOutbox, declare]);
+    migrate(ctx.storage, [init, status, statusOutbox, declare, eventsOutbox]);
     this.#newUuid = newUuid;
     this.#store = new DeviceStore(ctx.storage.sql);
     this.#manifest = new ManifestStore(ctx.storage.sql);
@@ -171,14 +176,15 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   }
 
   /**
-   * Replaces what the device is to hold. When that changes anything, or it was told and has yet to fetch it, a command
-   * tells it. Whoever is told already is not told twice, nor woken.
+   * Replaces what the device is to hold. When that changes anything, or it was told a while ago and has yet to fetch it,
+   * a command tells it. Whoever is told already is not told twice, nor woken.
    */
   setManifest(entries: readonly ManifestEntry[], declarationsToken: string, nowMs: EpochMs): boolean {
     const { progress, enrollment, declare } = this.#store;
     const same = progress.declarationsToken === declarationsToken;
     const enrolled = enrollment?.state === 'enrolled';
-    if (same && (!enrolled || declare !== null || this.#manifest.isFetched())) return false;
+    const told = declare !== null || nowMs - (progress.manifestAtMs ?? nowMs) < FETCH_PATIENCE_MS;
+    if (same && (!enrolled || told || this.#manifest.isFetched())) return false;
     this.#transact(() => {
       if (!same) {
         this.#manifest.replace(entries);
@@ -225,14 +231,18 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     const taken = this.#asCaller(digest, nowMs, (enrollment) => {
       const merged = this.#status.take(report, nowMs);
       if (!merged.ok) return merged;
-      if (report.declarations !== null) this.#manifest.report(report.declarations, report.status.full, nowMs);
+      const { declarations } = report;
+      const declared =
+        declarations === null ? [] : this.#manifest.report(declarations, report.status.full, nowMs);
       const { capabilities } = report;
       if (capabilities !== null && capabilities !== this.#store.progress.capabilities) {
         this.#store.saveProgress({ capabilities });
         this.#compile(nowMs);
       }
       this.#learn(enrollment, report.status.values, nowMs);
-      if (merged.value !== null) this.#projectStatus(merged.value);
+      const { fleet, events } = merged.value;
+      if (fleet !== null) this.#revisions.projectStatus(fleet);
+      this.#revisions.happened([...events, ...declared], nowMs);
       return ok(null);
     });
     return taken.ok ? taken.value : taken;
@@ -273,6 +283,10 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     return new DeclareCommand(this.#store, this.#newUuid);
   }
 
+  get #revisions(): Revisions {
+    return new Revisions(this.#store, this.#udid, (message) => this.#post(message));
+  }
+
   get #udid(): Udid {
     return this.ctx.id.name as Udid;
   }
@@ -309,7 +323,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     store.saveEnrollment(enrollment);
     if (change.reset) {
       store.resetQueue();
-      if (this.#status.reset()) this.#projectStatus({});
+      if (this.#status.reset()) this.#revisions.projectStatus({});
       store.forgetExpected(enrollment.identityIssuedAtMs);
       if (before !== null) this.#end(before.enrollmentId, nowMs);
     }
@@ -321,8 +335,9 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
       if (this.#manifest.entries().length > 0) this.#tellDevice();
       this.#compile(nowMs);
     }
+    this.#revisions.happened(enrollmentEvents(before, enrollment), nowMs);
     this.#lastSeenMs = nowMs;
-    this.#project();
+    this.#revisions.project(this.#lastSeenMs);
   }
 
   /** The report may say which device and which system this is now. */
@@ -330,7 +345,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     const known = withReportedFacts(enrollment, values);
     if (known === enrollment) return;
     this.#store.saveEnrollment(known);
-    this.#project();
+    this.#revisions.project(this.#lastSeenMs);
     const { osVersion, productName } = enrollment;
     if (known.osVersion !== osVersion || known.productName !== productName) this.#compile(nowMs);
   }
@@ -355,22 +370,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   #touch(nowMs: EpochMs): void {
     this.#lastSeenMs = nowMs;
     if (nowMs - this.#store.progress.lastSeenMs < LAST_SEEN_FLUSH_MS) return;
-    this.#transact(() => this.#project());
-  }
-
-  #project(): void {
-    const { enrollment, progress } = this.#store;
-    if (enrollment === null) return;
-    const revision = progress.revision + 1;
-    this.#store.saveProgress({ revision, lastSeenMs: this.#lastSeenMs });
-    const device = projectionOf(this.#udid, enrollment, { revision, lastSeenMs: this.#lastSeenMs });
-    this.#post({ kind: 'projection', device });
-  }
-
-  #projectStatus(items: FleetStatus): void {
-    const revision = this.#store.progress.revision + 1;
-    this.#store.saveProgress({ revision });
-    this.#post({ kind: 'status', udid: this.#udid, revision, items });
+    this.#transact(() => this.#revisions.project(this.#lastSeenMs));
   }
 
   /** Of its manifest, as soon as it connects. */

@@ -226,27 +226,28 @@ export function writeMessage(sql: SqlStorage, message: DeviceMessage): void {
   );
 }
 
-/** What a newer message replaces: of the same command, of the same step of the same pairing, or of its kind. */
+/** What a newer message replaces: of the same command, of the same step of the same pairing, or of its kind. Events stay. */
 function keyOf(message: DeviceMessage): string {
   if ('commandUuid' in message) return message.commandUuid;
   if (message.kind === 'reset') return message.enrollmentId;
+  if (message.kind === 'events') return String(message.revision);
   return message.kind === 'pairing' ? `${message.pairingId} ${message.step}` : message.kind;
 }
 
-/** The oldest messages, at most `limit`, and no more than one beyond `rawBytesMax` of what they carry. */
+/** The oldest messages, at most `limit`, and no more than one beyond `bytesMax` of what they carry. */
 export function readMessages(
   sql: SqlStorage,
   limit: number,
-  rawBytesMax: number,
+  bytesMax: number,
 ): readonly { readonly id: number; readonly message: DeviceMessage }[] {
   const messages: { id: number; message: DeviceMessage }[] = [];
-  let rawBytes = 0;
+  let carried = 0;
   for (const row of sql.exec<Row>('SELECT id, body, raw FROM outbox ORDER BY id LIMIT ?', limit)) {
-    const body = JSON.parse(row['body'] as string);
+    const text = row['body'] as string;
     const raw = bytes(row['raw']);
-    messages.push({ id: row['id'] as number, message: { ...body, raw } as DeviceMessage });
-    rawBytes += raw?.length ?? 0;
-    if (rawBytes > rawBytesMax) break;
+    messages.push({ id: row['id'] as number, message: { ...JSON.parse(text), raw } as DeviceMessage });
+    carried += text.length + (raw?.length ?? 0);
+    if (carried > bytesMax) break;
   }
   return messages;
 }

@@ -1,5 +1,5 @@
 /**
- * The device's status as its object keeps it: a row a status item, and the last reports as they came. Read when a
+ * The device's status as its object keeps it: a row a status item, and the last reports. Read when a
  * report or an administrator comes, not kept in memory: it may have 1 MiB. What did not change is not written, and a
  * report that is the one before it said again (its reply was lost) writes nothing at all.
  */
@@ -11,6 +11,8 @@ import {
   type StatusMergeRefusal,
 } from '../../domain/declaration/status-merge.ts';
 import type { DeclarationReport } from '../../domain/enrollment/device.ts';
+import type { DeviceEvent } from '../../domain/event/event.ts';
+import { statusEvents } from '../../domain/event/status-events.ts';
 import { type Bytes, equalBytes } from '../../std/bytes.ts';
 import { type Outcome, ok } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
@@ -57,11 +59,11 @@ export class StatusStore {
       }));
   }
 
-  /** What the fleet's index is to hold now, or null if that is as before. A refused report leaves everything. */
+  /** What the fleet's index is to hold now, or null if that is as before; and what happened. A refused report leaves everything. */
   take(
     report: Pick<DeclarationReport, 'status' | 'raw' | 'fleetItems'>,
     nowMs: EpochMs,
-  ): Outcome<FleetStatus | null, StatusMergeRefusal> {
+  ): Outcome<{ fleet: FleetStatus | null; events: readonly DeviceEvent[] }, StatusMergeRefusal> {
     const { status: change, raw, fleetItems } = report;
     const stored = new Map(this.items().map((item) => [item.name, item]));
     const merged = mergeStatus(stored, change, nowMs);
@@ -72,7 +74,7 @@ export class StatusStore {
     this.#keep(change.full, raw, nowMs);
     const fleet = fleetStatus(merged.value, fleetItems);
     const same = JSON.stringify(fleetStatus(stored, fleetItems)) === JSON.stringify(fleet);
-    return ok(same ? null : fleet);
+    return ok({ fleet: same ? null : fleet, events: statusEvents(stored, merged.value) });
   }
 
   /** The enrollment that it was reported in is over. False when nothing was reported in it. */

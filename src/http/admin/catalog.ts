@@ -15,6 +15,7 @@ import {
 import { ACCESS_RIGHTS, type CatalogEntry } from '../../protocol/catalog/entry.ts';
 import type { AdminEnv } from './env.ts';
 import { readQuery } from './input.ts';
+import { isHeld } from './precondition.ts';
 import { refused } from './refusals.ts';
 import { catalogQuery } from './schemas/catalog.ts';
 
@@ -51,12 +52,10 @@ export function catalog(): Hono<AdminEnv> {
   return app;
 }
 
-/** RFC 9110 §13.1.2: `If-None-Match` is `*` or a list of tags, compared weakly. */
 const tagged: MiddlewareHandler<AdminEnv> = async (c, next) => {
   await next();
   if (c.res.status !== 200) return;
-  const asked = (c.req.header('If-None-Match') ?? '').split(',').map((one) => one.trim().replace(/^W\//, ''));
-  if (asked.includes(tag) || asked.includes('*')) c.res = c.body(null, 304);
+  if (isHeld(c, tag)) c.res = c.body(null, 304);
   c.header('ETag', tag);
 };
 

@@ -8,7 +8,7 @@ import { parseDeclarationIdentifier } from '../../domain/declaration/draft.ts';
 import type { AdminEnv } from './env.ts';
 import { readJson, readQuery } from './input.ts';
 import { listPage } from './listing.ts';
-import { readPrecondition } from './precondition.ts';
+import { entityTag, isHeld, readPrecondition } from './precondition.ts';
 import { refused } from './refusals.ts';
 import { declarationQuery, newDeclaration } from './schemas/declaration.ts';
 import { answerTagged } from './tagged.ts';
@@ -36,7 +36,9 @@ export function declarations({ declarations: library }: AdminServices): Hono<Adm
     const declaration = await library.find(identifier.value);
     if (declaration === null)
       return refused(c, { kind: 'unknown-declaration', identifier: identifier.value });
-    return answerTagged(c, declarationView(declaration), declaration.serverToken);
+    const { serverToken } = declaration;
+    if (isHeld(c, entityTag(serverToken))) return c.body(null, 304, { ETag: entityTag(serverToken) });
+    return answerTagged(c, declarationView(declaration), serverToken);
   });
 
   app.put('/:identifier', async (c) => {

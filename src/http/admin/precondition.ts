@@ -1,7 +1,8 @@
 /**
- * `If-Match` and `If-None-Match: *` (RFC 9110 §13.1.1, §13.1.2) over server tokens. If-Match compares strongly, so a
- * weak tag matches nothing. If-None-Match with tags is refused: a write has no use for it.
+ * `If-Match` and `If-None-Match` (RFC 9110 §13.1.1, §13.1.2) over entity tags. If-Match compares strongly, so a weak
+ * tag matches nothing. A write takes If-None-Match only as `*`: it has no use for tags. A read compares them weakly.
  */
+import type { Context } from 'hono';
 import type { Precondition } from '../../domain/admin/declaration-services.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { AdminContext } from './env.ts';
@@ -9,6 +10,12 @@ import type { RequestRefusal } from './refusals.ts';
 
 export function entityTag(serverToken: string): string {
   return `"${serverToken}"`;
+}
+
+/** Whether the asker of a read has what this tag names. */
+export function isHeld(c: Context, tag: string): boolean {
+  const asked = (c.req.header('If-None-Match') ?? '').split(',').map((one) => one.trim().replace(/^W\//, ''));
+  return asked.includes(tag) || asked.includes('*');
 }
 
 /** Null when the request has neither header. */

@@ -14,6 +14,7 @@ import { devices } from './devices.ts';
 import { dryRun } from './dry-run.ts';
 import { enrollmentLinks } from './enrollment-links.ts';
 import type { AdminEnv } from './env.ts';
+import { events } from './events.ts';
 import { expectedDevices } from './expected-devices.ts';
 import { groups } from './groups.ts';
 import { manifests } from './manifests.ts';
@@ -45,6 +46,7 @@ export function adminApp(services: AdminServices): Hono<AdminEnv> {
   app.route('/assets', assets(services));
   app.route('/profiles', profiles(services));
   app.route('/sets', sets(services));
+  app.route('/events', events(services));
   app.route('/groups', groups(services));
   app.route('/devices', deviceProperties(services));
   app.route('/subscriptions', subscriptions(services));

@@ -8,7 +8,7 @@ import { listPage } from './listing.ts';
 import { refused } from './refusals.ts';
 import { newSet, setGroup } from './schemas/declaration.ts';
 import { onlyPage } from './schemas/values.ts';
-import { setView } from './views.ts';
+import { setDeviceView, setView } from './views.ts';
 
 export function sets({ sets: all }: AdminServices): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>();
@@ -38,6 +38,15 @@ export function sets({ sets: all }: AdminServices): Hono<AdminEnv> {
   app.delete('/:name', async (c) => {
     const removed = await all.remove(c.req.param('name'));
     return removed.ok ? c.body(null, 204) : refused(c, removed.refusal);
+  });
+
+  app.get('/:name/devices', async (c) => {
+    const { name } = c.req.param();
+    const query = readQuery(c, onlyPage);
+    if (!query.ok) return refused(c, query.refusal);
+    const list = all.devices.bind(all, name);
+    const page = await listPage(['set-devices', name], query.value, list, setDeviceView);
+    return page.ok ? c.json(page.value) : refused(c, page.refusal);
   });
 
   app.put('/:name/devices/:udid', async (c) => {

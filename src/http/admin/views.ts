@@ -8,6 +8,7 @@ import type {
   DeviceDeclaration,
   DeviceManifest,
   GroupRecord,
+  SetDevice,
   SetRecord,
 } from '../../domain/admin/declaration-services.ts';
 import type {
@@ -135,6 +136,10 @@ export function declarationSummaryView(declaration: DeclarationSummary) {
 
 export function declarationView(declaration: DeclarationRecord) {
   return { ...declarationSummaryView(declaration), payload: declaration.payload };
+}
+
+export function setDeviceView({ udid, assignedAtMs }: SetDevice) {
+  return { udid, assignedAt: timestamp(assignedAtMs) };
 }
 
 export function setView({ name, declarations, devices, groups, updatedAtMs }: SetRecord) {

@@ -1,15 +1,14 @@
 /** Sets of declarations, their devices and groups in D1. Foreign keys keep a set from naming what is gone. */
-import type { SetGroup, SetRecord } from '../../domain/admin/declaration-services.ts';
+import type { SetDevice, SetGroup, SetRecord } from '../../domain/admin/declaration-services.ts';
 import type { MalformedCursor, Page, PageQuery } from '../../domain/admin/services.ts';
 import type { Change } from '../../domain/declaration/due.ts';
 import type { SetStore } from '../../domain/declaration/library-ports.ts';
 import { parseSetName } from '../../domain/declaration/sets.ts';
-import type { Udid } from '../../domain/ids.ts';
+import { parseUdid, type Udid } from '../../domain/ids.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
-import type { Database } from './database.ts';
-import { markDue, setMembers } from './due.ts';
-import { markGroup } from './groups.ts';
+import type { Database, Statement } from './database.ts';
+import { GROUP_MEMBERS, markDue, setMembers } from './due.ts';
 
 interface SetRow {
   name: string;
@@ -83,6 +82,20 @@ export class D1DeclarationSets implements SetStore {
     return rows.map((row) => row.udid);
   }
 
+  async listDevices(name: string, page: PageQuery): Promise<Outcome<Page<SetDevice>, MalformedCursor>> {
+    if (page.cursor !== null && !parseUdid(page.cursor).ok) return refuse({ kind: 'malformed-cursor' });
+    const rows = await this.#db.all<{ udid: Udid; assigned_at_ms: EpochMs }>(
+      'SELECT udid, assigned_at_ms FROM set_devices WHERE set_name = ? AND udid > ? ORDER BY udid LIMIT ?',
+      name,
+      page.cursor ?? '',
+      page.limit + 1,
+    );
+    const items = rows
+      .slice(0, page.limit)
+      .map((row) => ({ udid: row.udid, assignedAtMs: row.assigned_at_ms }));
+    return ok({ items, cursor: rows.length > page.limit ? (items.at(-1)?.udid ?? null) : null });
+  }
+
   async groupsOf(name: string): Promise<readonly SetGroup[]> {
     return this.#db.all<{ group: string; percent: number }>(
       'SELECT group_name AS "group", percent FROM set_groups WHERE set_name = ? ORDER BY group_name',
@@ -117,14 +130,14 @@ export class D1DeclarationSets implements SetStore {
               ON CONFLICT (set_name, group_name) DO UPDATE SET percent = excluded.percent`,
         bound: [name, group, percent, change.atMs],
       },
-      markGroup(change, group),
+      markAssigned(name, group, change),
     ]);
     return assigned === 1;
   }
 
   async unassignGroup(name: string, group: string, change: Change): Promise<void> {
     await this.#db.batch([
-      markGroup(change, group),
+      markAssigned(name, group, change),
       { sql: 'DELETE FROM set_groups WHERE set_name = ? AND group_name = ?', bound: [name, group] },
     ]);
   }
@@ -144,6 +157,19 @@ export class D1DeclarationSets implements SetStore {
     );
     return rows.map((row) => row.set_name);
   }
+}
+
+/** Marks the group's members, if the set is assigned to it: a wrong name must not stir the fleet. */
+function markAssigned(set: string, group: string, change: Change): Statement {
+  const assigned = 'SELECT 1 FROM set_groups WHERE set_name = ? AND group_name = ?';
+  return markDue(
+    change,
+    `SELECT m.udid FROM (${assigned}) CROSS JOIN (${GROUP_MEMBERS}) m`,
+    set,
+    group,
+    group,
+    group,
+  );
 }
 
 function record(row: SetRow): SetRecord {

@@ -1,6 +1,6 @@
 /**
  * Carries what devices' objects tell into D1: results out of the queue into history, delivery states, commands of the
- * objects' own, resets and projections, in one transaction and in order. Telling twice changes nothing.
+ * objects' own, resets, projections and events, in one transaction and in order. Telling twice changes nothing.
  */
 import type { Change } from '../../domain/declaration/due.ts';
 import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
@@ -9,6 +9,7 @@ import { moveToHistory, recordDelivered } from './commands.ts';
 import type { Database, Statement } from './database.ts';
 import { upsertDevice } from './devices.ts';
 import { markDue } from './due.ts';
+import { insertEvents } from './events.ts';
 import { replaceStatus } from './status.ts';
 
 /** Stores every message that D1 owns the record of; leaves the others alone. */
@@ -57,6 +58,8 @@ function statements(message: DeviceMessage): readonly Statement[] {
       return [markDue(compileChange(message), 'SELECT ? AS udid', message.udid)];
     case 'status':
       return replaceStatus(message);
+    case 'events':
+      return [insertEvents(message)];
     default:
       return [];
   }

@@ -22,13 +22,17 @@ export function markDue(change: Change, query: string, ...bound: readonly Bound[
 export const GROUP_MEMBERS = `SELECT udid FROM group_devices WHERE group_name = ?
   UNION SELECT udid FROM devices WHERE ? = 'everyone' AND state <> 'checked-out'`;
 
-/** The devices of the sets that a query of set names yields; what that query binds is bound three times. */
+/**
+ * The devices of the sets that a query of set names yields; what that query binds is bound three times. The index of
+ * all devices is read for everyone's sets only, and once: SQLite would read it through to ask an EXISTS beside it.
+ */
 export function setMembers(names: string): string {
   return `SELECT udid FROM set_devices WHERE set_name IN (${names})
     UNION SELECT m.udid FROM set_groups g JOIN group_devices m ON m.group_name = g.group_name
       WHERE g.set_name IN (${names})
-    UNION SELECT udid FROM devices WHERE state <> 'checked-out'
-      AND EXISTS (SELECT 1 FROM set_groups WHERE group_name = 'everyone' AND set_name IN (${names}))`;
+    UNION SELECT d.udid FROM (
+        SELECT 1 FROM set_groups WHERE group_name = 'everyone' AND set_name IN (${names}) LIMIT 1
+      ) CROSS JOIN devices d WHERE d.state <> 'checked-out'`;
 }
 
 interface DueRow {

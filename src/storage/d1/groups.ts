@@ -1,5 +1,5 @@
 /** Groups of devices in D1. `everyone` has no rows: its members are the devices that have not checked out. */
-import type { GroupRecord } from '../../domain/admin/declaration-services.ts';
+import type { GroupChange, GroupRecord } from '../../domain/admin/declaration-services.ts';
 import type { MalformedCursor, Page, PageQuery } from '../../domain/admin/services.ts';
 import type { Change } from '../../domain/declaration/due.ts';
 import type { GroupStore } from '../../domain/declaration/library-ports.ts';
@@ -19,6 +19,10 @@ const SELECT = `SELECT g.name, g.updated_at_ms,
     iif(g.name = 'everyone', (SELECT count(*) FROM devices WHERE state <> 'checked-out'),
       (SELECT count(*) FROM group_devices WHERE group_name = g.name)) AS devices
   FROM groups g`;
+
+/** Of a group, the members among these. */
+const NAMED =
+  'SELECT udid FROM group_devices WHERE group_name = ? AND udid IN (SELECT value FROM json_each(?))';
 
 export class D1Groups implements GroupStore {
   readonly #db: Database;
@@ -40,6 +44,10 @@ export class D1Groups implements GroupStore {
   async find(name: string): Promise<GroupRecord | null> {
     const row = await this.#db.first<GroupRow>(`${SELECT} WHERE g.name = ?`, name);
     return row === null ? null : record(row);
+  }
+
+  async exists(name: string): Promise<boolean> {
+    return (await this.#db.first('SELECT 1 FROM groups WHERE name = ?', name)) !== null;
   }
 
   async create(name: string, nowMs: EpochMs): Promise<boolean> {
@@ -77,31 +85,22 @@ export class D1Groups implements GroupStore {
     return ok({ items, cursor: rows.length > page.limit ? (items.at(-1) ?? null) : null });
   }
 
-  async add(name: string, udids: readonly Udid[], change: Change): Promise<void> {
-    const listed = JSON.stringify(udids);
+  /** One transaction: marks of the same change must not be made before and after somebody brought a device up. */
+  async change(name: string, { add, remove }: GroupChange, change: Change): Promise<void> {
+    const [added, removed] = [JSON.stringify(add), JSON.stringify(remove)];
     await this.#db.batch([
       {
         sql: `INSERT INTO group_devices (group_name, udid)
               SELECT g.name, j.value FROM groups g, json_each(?) j WHERE g.name = ? ON CONFLICT DO NOTHING`,
-        bound: [listed, name],
+        bound: [added, name],
       },
-      markDue(change, 'SELECT value AS udid FROM json_each(?)', listed),
-      touch(name, change),
-    ]);
-  }
-
-  async drop(name: string, udids: readonly Udid[], change: Change): Promise<void> {
-    const listed = JSON.stringify(udids);
-    const marked =
-      'SELECT udid FROM group_devices WHERE group_name = ? AND udid IN (SELECT value FROM json_each(?))';
-    await this.#db.batch([
       // Only members: nobody marks, and so makes an object of, a device that is only named.
-      markDue(change, marked, name, listed),
+      markDue(change, `${NAMED} UNION ${NAMED}`, name, added, name, removed),
       {
         sql: 'DELETE FROM group_devices WHERE group_name = ? AND udid IN (SELECT value FROM json_each(?))',
-        bound: [name, listed],
+        bound: [name, removed],
       },
-      touch(name, change),
+      { sql: 'UPDATE groups SET updated_at_ms = ? WHERE name = ?', bound: [change.atMs, name] },
     ]);
   }
 
@@ -140,10 +139,6 @@ export class D1Groups implements GroupStore {
 /** Marks the members of a group. */
 export function markGroup(change: Change, name: string) {
   return markDue(change, GROUP_MEMBERS, name, name);
-}
-
-function touch(name: string, { atMs }: Change) {
-  return { sql: 'UPDATE groups SET updated_at_ms = ? WHERE name = ?', bound: [atMs, name] };
 }
 
 function record({ name, devices, updated_at_ms: updatedAtMs }: GroupRow): GroupRecord {

@@ -300,7 +300,7 @@ describe('the outbox', () => {
     outage.mockRestore();
     expect(await runDurableObjectAlarm(device.stub)).toBe(true);
     expect(await failures(device)).toBe(0);
-    expect(await indexed(device)).toMatchObject({ state: 'enrolled', revision: 2 });
+    expect(await indexed(device)).toMatchObject({ state: 'enrolled', revision: 3 });
   });
 
   it('told twice changes nothing', async () => {
@@ -356,7 +356,7 @@ describe('the outbox', () => {
     const stale = { ...(await objectRows(device, 'SELECT * FROM outbox')) };
     expect(stale).toEqual({});
     value(await device.object.checkOut(device.pin, START));
-    expect(await indexed(device)).toMatchObject({ state: 'checked-out', revision: 3 });
+    expect(await indexed(device)).toMatchObject({ state: 'checked-out', revision: 5 });
     const { recordDeviceMessages } = await import('../../../src/storage/d1/device-outbox.ts');
     const old = {
       udid: device.udid,
@@ -366,9 +366,9 @@ describe('the outbox', () => {
     } as const;
     const rest = { productName: null, osVersion: null, buildVersion: null, phoneUdid: null, pairingId: null };
     await recordDeviceMessages(database, [
-      { kind: 'projection', device: { ...old, ...rest, enrolledAtMs: null, lastSeenMs: START, revision: 2 } },
+      { kind: 'projection', device: { ...old, ...rest, enrolledAtMs: null, lastSeenMs: START, revision: 4 } },
     ]);
-    expect(await indexed(device)).toMatchObject({ state: 'checked-out', revision: 3 });
+    expect(await indexed(device)).toMatchObject({ state: 'checked-out', revision: 5 });
   });
 
   it('tells a watch’s pairing each step once, also from an object that was evicted', async () => {

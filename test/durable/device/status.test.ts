@@ -5,32 +5,21 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { describe, expect, it, vi } from 'vitest';
-import { DeclarativeManagementService } from '../../../src/domain/declaration/ddm.ts';
-import {
-  DeviceStatusReader,
-  REPORT_KEPT_BYTES_MAX,
-  REPORTS_KEPT,
-} from '../../../src/domain/declaration/status.ts';
+import { REPORT_KEPT_BYTES_MAX, REPORTS_KEPT } from '../../../src/domain/declaration/status.ts';
 import { STATUS_ARRAY_MAX, STATUS_BYTES_MAX } from '../../../src/domain/declaration/status-merge.ts';
-import { VerifiedDevice } from '../../../src/domain/identity/verified-device.ts';
 import init from '../../../src/durable/device/schema/0001_init.sql';
 import schema from '../../../src/durable/device/schema/0002_status.sql';
 import outboxSchema from '../../../src/durable/device/schema/0003_status_outbox.sql';
 import { migrate } from '../../../src/durable/migrate.ts';
 import type { JsonValue } from '../../../src/protocol/plist/json.ts';
 import { readUtf8, utf8 } from '../../../src/std/bytes.ts';
-import { addMs } from '../../../src/std/time.ts';
-import { D1Declarations } from '../../../src/storage/d1/declarations.ts';
-import { KvRendered } from '../../../src/storage/kv/rendered.ts';
 import {
   assignEntries,
   connect,
   countingSql,
   database,
-  devices,
   enroll,
   enrolledDevice,
-  fleet,
   issue,
   objectRows,
   START,
@@ -38,40 +27,9 @@ import {
   type TestDevice,
 } from '../../support/device.ts';
 import { udid, value } from '../../support/pairing.ts';
+import { at, reader, report, send } from '../../support/status.ts';
 
 vi.spyOn(console, 'log').mockImplementation(() => {});
-
-const service = new DeclarativeManagementService({
-  devices,
-  store: new D1Declarations(database),
-  rendered: new KvRendered(env.RENDERED),
-  // Asked only when a declaration changed under a manifest.
-  manifests: { holdOne: async () => undefined, compile: async () => [] },
-});
-const reader = new DeviceStatusReader(devices, fleet.isKnown);
-
-/** The clock of these stories: `seconds` after START. */
-const at = (seconds: number) => addMs(START, seconds * 1000);
-
-/** Sends a report as the Worker gets it, and says how it was answered. */
-async function send(device: TestDevice, report: JsonValue | string, seconds = 0): Promise<string> {
-  const data = utf8(typeof report === 'string' ? report : JSON.stringify(report));
-  const message = {
-    type: 'DeclarativeManagement' as const,
-    udid: device.udid,
-    endpoint: 'status',
-    data,
-    raw: data,
-  };
-  const outcome = await service.handle(new VerifiedDevice(device.udid, device.pin), message, at(seconds));
-  return outcome.ok ? outcome.value.kind : outcome.refusal.kind;
-}
-
-const report = (StatusItems: JsonValue, more: { [key: string]: JsonValue } = {}): JsonValue => ({
-  StatusItems,
-  Errors: [],
-  ...more,
-});
 
 async function items(device: TestDevice): Promise<Record<string, unknown>> {
   const found = value(await reader.items(device.udid));
@@ -174,9 +132,9 @@ describe('status', () => {
     expect(after.reports).toEqual(before.reports);
     expect(after.device?.declarations).toEqual(before.device?.declarations);
     expect(after.device?.declarations[0]?.status).toMatchObject({ active: true, valid: 'valid' });
-    // One item and the report itself.
+    // One item and the report itself; and the event, its place in line (table, index and counter) and its number.
     const next = report({ management, mdm: { app: [app('1'), app('2')] } });
-    expect(await rowsWritten(() => send(device, next, 31))).toBe(2);
+    expect(await rowsWritten(() => send(device, next, 31))).toBe(6);
   });
 
   it('is told of two reports at once in some order, and loses neither', async () => {
@@ -267,7 +225,7 @@ describe('status', () => {
 });
 
 describe('the last reports', () => {
-  it('are kept as they came, the newest first, and no more than ten', async () => {
+  it('are kept, the newest first, and no more than ten', async () => {
     const device = await enrolledDevice();
     for (let i = 0; i < REPORTS_KEPT + 3; i++)
       await send(device, report({ x: i }, i % 2 === 0 ? { FullReport: true } : {}), i);
@@ -283,7 +241,8 @@ describe('the last reports', () => {
 
   it('are only measured when they are larger than 64 KiB', async () => {
     const device = await enrolledDevice();
-    const padded = (size: number) => JSON.stringify(report({ x: 1 })).padEnd(size);
+    const empty = JSON.stringify(report({ x: '' })).length;
+    const padded = (size: number) => report({ x: 'x'.repeat(size - empty) });
     await send(device, padded(REPORT_KEPT_BYTES_MAX));
     await send(device, padded(REPORT_KEPT_BYTES_MAX + 1));
     const kept = value(await reader.reports(device.udid));

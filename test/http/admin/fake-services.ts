@@ -14,6 +14,7 @@ import type {
 } from '../../../src/domain/admin/services.ts';
 import type { KeptReport } from '../../../src/domain/declaration/status.ts';
 import type { StatusItem } from '../../../src/domain/declaration/status-merge.ts';
+import type { FeedEvent } from '../../../src/domain/event/feed.ts';
 import type { LinkGrant } from '../../../src/domain/identity/one-time-link.ts';
 import type { CommandUuid, SerialNumber, Udid } from '../../../src/domain/ids.ts';
 import { adminApp } from '../../../src/http/admin/routes.ts';
@@ -77,6 +78,9 @@ export class FakeServices {
   devices: DeviceRecord[] = [device(), watch()];
   statusItems: StatusItem[] = [];
   statusReports: KeptReport[] = [];
+  events: FeedEvent[] = [];
+  /** Called whenever a stream waits. */
+  paused: () => void = () => undefined;
   pairings: PairingRecord[] = [];
   expected: ExpectedDevice[] = [];
   commands = new Map<string, CommandRecord>();
@@ -119,6 +123,19 @@ export class FakeServices {
         reports: async (udid) =>
           this.#find(udid) === null ? refuse({ kind: 'unknown-device', udid }) : ok(this.statusReports),
       },
+      events: {
+        read: async ({ udid, kind }, { cursor, limit }) => {
+          if (this.failure !== null) throw this.failure;
+          if (!/^\d+$/.test(cursor ?? '0')) return refuse({ kind: 'malformed-cursor' });
+          const items = this.events
+            .filter((event) => Number(event.position) > Number(cursor ?? '0'))
+            .filter((event) => (udid ?? event.udid) === event.udid && (kind ?? event.kind) === event.kind)
+            .slice(0, limit);
+          return ok({ items, cursor: items.at(-1)?.position ?? cursor ?? '0' });
+        },
+        latest: async () => this.events.at(-1)?.position ?? '0',
+      },
+      pause: async () => this.paused(),
       commands: {
         enqueue: async (command, nowMs) => this.#enqueue(command, nowMs),
         list: async (udid, page) =>

@@ -108,7 +108,11 @@ describe('a body', () => {
 });
 
 it('the schedule sweeps without a request', async () => {
+  await env.DB.exec(
+    "INSERT INTO events (udid, revision, position, kind, at_ms, data) VALUES ('OLD', 1, 0, 'status-error', 0, '{}')",
+  );
   const ctx = createExecutionContext();
   await worker.scheduled(createScheduledController({ scheduledTime: new Date() }), env as Env);
   await waitOnExecutionContext(ctx);
+  expect(await env.DB.prepare('SELECT count(*) AS n FROM events').first('n')).toBe(0);
 });
