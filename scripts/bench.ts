@@ -4,6 +4,8 @@
  */
 import { availableParallelism, cpus } from 'node:os';
 import { benchCompute, type ComputeFigures } from './bench/compute.ts';
+import { benchFanout, type FanoutFigures } from './bench/fanout.ts';
+import { fanoutFigures, fanoutNotes } from './bench/fanout-report.ts';
 import { benchWorld, enrollPhones } from './bench/fleet.ts';
 import { benchStorage, type StorageFigures } from './bench/floor.ts';
 import { benchHandshake, type HandshakeFigures } from './bench/handshake.ts';
@@ -19,20 +21,29 @@ import { startStack } from './local/stack.ts';
 
 const USAGE = `npm run bench -- [options]
 
-Raw workerd on this machine: signatures, idle polls, handshakes and start-up,
-each figure beside its floor from the same run.
+Raw workerd on this machine: signatures, idle polls, handshakes, start-up, and a
+change for many devices, each figure beside its floor from the same run.
 
   --quick    fewer devices and shorter rounds
+  --fanout   the change for many devices alone
   --json     figures alone, as JSON, on standard output
   --help`;
 
 const options = readCommandLine(USAGE, {
   json: { type: 'boolean', default: false },
   quick: { type: 'boolean', default: false },
+  fanout: { type: 'boolean', default: false },
 });
 const size = options.quick
-  ? { devices: 20, rounds: 2, roundMs: 1000, handshakes: 10, history: 200 }
-  : { devices: 64, rounds: 5, roundMs: 3000, handshakes: 50, history: 10_000 };
+  ? { devices: 20, rounds: 2, roundMs: 1000, handshakes: 10, history: 200, fanout: [250, 1000] }
+  : {
+      devices: 64,
+      rounds: 5,
+      roundMs: 3000,
+      handshakes: 50,
+      history: 10_000,
+      fanout: [1250, 2500, 5000, 10_000],
+    };
 
 interface Figures {
   readonly machine: string;
@@ -42,13 +53,18 @@ interface Figures {
   readonly compute: ComputeFigures;
   readonly storage: StorageFigures | null;
   readonly startup: StartupFigures;
+  readonly fanout: FanoutFigures;
 }
 
 const say = (text: string) => options.json || console.error(text);
 
-const figures = await measure();
-if (options.json) console.log(JSON.stringify(figures, null, 2));
-else print(figures);
+if (options.fanout) report(await benchFanout(size.fanout, say), printFanout);
+else report(await measure(), print);
+
+function report<T>(figures: T, show: (figures: T) => void): void {
+  if (options.json) console.log(JSON.stringify(figures, null, 2));
+  else show(figures);
+}
 
 async function measure(): Promise<Figures> {
   say('signatures …');
@@ -57,6 +73,8 @@ async function measure(): Promise<Figures> {
   const startup = await benchStartup();
   const { compatibilityDate } = await buildWorker();
   const storage = await benchStorage(compatibilityDate);
+  say('a change for many devices …');
+  const fanout = await benchFanout(size.fanout, say);
   say('what an idle poll touches …');
   const idle = await proveIdle();
   const started = await withItsWorkerd(() => startStack({ direct: true }));
@@ -76,14 +94,24 @@ async function measure(): Promise<Figures> {
     const compute = await benchCompute(names, recordings, { publicUrl: stack.url, secrets: stack });
     say('idle polls …');
     const poll = { ...(await benchPoll(running, size)), ...idle };
-    const machine = `${cpus()[0]?.model ?? process.arch}, ${availableParallelism()} cores, ${process.platform}`;
-    return { machine, verify, poll, handshake, compute, storage, startup };
+    return { machine: machine(), verify, poll, handshake, compute, storage, startup, fanout };
   } finally {
     await stack.stop();
   }
 }
 
-function print({ machine, verify, poll, handshake, compute, storage, startup }: Figures): void {
+function machine(): string {
+  return `${cpus()[0]?.model ?? process.arch}, ${availableParallelism()} cores, ${process.platform}`;
+}
+
+function printFanout(fanout: FanoutFigures): void {
+  console.log(`\n${machine()}\n`);
+  printTable(fanoutFigures(fanout));
+  console.log(fanoutNotes(fanout).join('\n'));
+}
+
+function print(all: Figures): void {
+  const { verify, poll, handshake, compute, storage, startup, fanout } = all;
   const figures: Figure[] = Object.entries(verify).map(([name, { ours, floor, ratio }]) => ({
     name: `Mdm-Signature, ${name}`,
     measured: `${decimal(ours)} µs`,
@@ -129,10 +157,11 @@ function print({ machine, verify, poll, handshake, compute, storage, startup }: 
       target: '≤ 1,024 KiB',
       met: startup.gzipBytes <= 1024 * 1024,
     },
+    ...fanoutFigures(fanout),
   );
-  console.log(`\n${machine}\n`);
+  console.log(`\n${all.machine}\n`);
   printTable(figures);
-  console.log(notes(poll, handshake, storage).join('\n'));
+  console.log([...notes(poll, handshake, storage), ...fanoutNotes(fanout)].join('\n'));
 }
 
 function handshakeFigures({ cpuMs }: HandshakeFigures, compute: ComputeFigures): Figure[] {

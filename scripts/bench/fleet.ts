@@ -7,6 +7,8 @@ import type { Stack } from '../local/stack.ts';
 /** Key pairs are shared in turn; certificates are each device's own. */
 const KEYS = 8;
 const LANES = 4;
+/** By then the objects have told of the enrollments, and have their manifests. */
+const FIRST_MANIFEST_MS = 1500;
 
 export function benchWorld(stack: Stack): World {
   return createWorld({
@@ -34,6 +36,9 @@ export async function enrollPhones(stack: Stack, world: World, count: number): P
     }
   };
   await Promise.all(Array.from({ length: LANES }, lane));
+  // What the server gives every device follows the enrollment; a phone that has yet to be told of it is not idle.
+  await new Promise((resolve) => setTimeout(resolve, FIRST_MANIFEST_MS));
+  for (const phone of phones) await phone.connect();
   return phones;
 }
 

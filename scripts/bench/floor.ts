@@ -1,7 +1,8 @@
 /**
  * The floor of a poll: a Worker that does nothing but call one method of one object, which does nothing. And what
  * storage costs on this machine, where D1 is a stand-in that runs as JavaScript in the same process: a new object
- * with ten tables, and one statement.
+ * with ten tables, and one statement. And the floor of a change for many devices: two empty calls to each of as many
+ * objects, sixteen at a time.
  */
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from 'miniflare';
 import { freePort } from '../local/ports.ts';
@@ -19,11 +20,24 @@ export class Tables extends DurableObject {
     });
   }
 }
+async function calls(objects, namespace) {
+  const run = crypto.randomUUID();
+  let next = 0;
+  const lane = async () => {
+    while (next < objects) {
+      const name = run + next++;
+      await namespace.getByName(name).poll(0);
+      await namespace.getByName(name).poll(0);
+    }
+  };
+  await Promise.all(Array.from({ length: 16 }, lane));
+}
 export default {
   async fetch(request, env) {
-    const { pathname } = new URL(request.url);
+    const { pathname, searchParams } = new URL(request.url);
     if (pathname === '/object') await env.TABLES.getByName(crypto.randomUUID()).poll();
     else if (pathname === '/statement') await env.DB.prepare('SELECT 1').all();
+    else if (pathname === '/calls') await calls(Number(searchParams.get('objects')), env.FLOOR);
     else await env.FLOOR.getByName(request.headers.get('x-object') ?? '').poll(Date.now());
     return new Response(null, { status: 200 });
   },
@@ -65,13 +79,15 @@ export async function benchStorage(compatibilityDate: string): Promise<StorageFi
   }
 }
 
-export async function startFloor(compatibilityDate: string): Promise<Floor> {
+/** State is on disk, or in this folder. */
+export async function startFloor(compatibilityDate: string, stateDir?: string): Promise<Floor> {
   const port = await freePort();
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       cf: false,
       telemetry: { enabled: false },
       log: new Log(LogLevel.NONE),
+      ...(stateDir === undefined ? {} : { resourcePersistencePath: stateDir }),
       workers: [
         {
           name: 'floor',

@@ -6,7 +6,7 @@
 import { Buffer } from 'node:buffer';
 import { SimulatedWatch, type World } from '../../test/simulator/index.ts';
 import { type Stack, startStack, WORKER } from '../local/stack.ts';
-import { COUNTING_FRONT, readCounts, type StorageUse } from './counting.ts';
+import { countingFront, readCounts, type StorageUse } from './counting.ts';
 import { adminOf, benchWorld, enrollPhones } from './fleet.ts';
 import type { RecordedRequest, Recording } from './handshake-worker.ts';
 import type { Running } from './poll.ts';
@@ -19,7 +19,7 @@ export interface HandshakeFigures {
   /** Durable Objects that did not exist before. */
   readonly newObjects: number;
   /** Of one handshake, with the records that follow it. */
-  readonly storage: StorageUse;
+  readonly storage: Omit<StorageUse, 'objects'>;
 }
 
 export interface RecordedHandshakes {
@@ -105,8 +105,8 @@ class Recorder {
 
 const COUNTED = 4;
 
-async function countStatements(): Promise<StorageUse> {
-  const stack = await startStack({ direct: true, front: COUNTING_FRONT });
+async function countStatements(): Promise<Omit<StorageUse, 'objects'>> {
+  const stack = await startStack({ direct: true, front: countingFront() });
   try {
     const { pair } = await startPairing(stack, benchWorld(stack), COUNTED + 1);
     await pair(1);
@@ -115,7 +115,7 @@ async function countStatements(): Promise<StorageUse> {
     await pair(COUNTED);
     await settle();
     const after = await readCounts(stack);
-    const each = (name: keyof StorageUse) => (after[name] - before[name]) / COUNTED;
+    const each = (name: 'statements' | 'calls') => (after[name] - before[name]) / COUNTED;
     return { statements: each('statements'), calls: each('calls') };
   } finally {
     await stack.stop();

@@ -6,7 +6,7 @@
 import { type SimulatedPhone, type World, writePlist } from '../../test/simulator/index.ts';
 import { buildWorker } from '../local/build.ts';
 import { type Stack, startStack, WORKER } from '../local/stack.ts';
-import { COUNTING_FRONT, readCounts } from './counting.ts';
+import { countingFront, readCounts } from './counting.ts';
 import { adminOf, benchWorld, enrollPhones, idlePoll } from './fleet.ts';
 import { startFloor } from './floor.ts';
 import { LoadGenerator, pin, withItsWorkerd } from './process.ts';
@@ -177,7 +177,7 @@ export const PROOF_POLLS = 300;
 
 /** Statements to the database during idle polls, and SQLite's own count of changes in each object, before and after. */
 export async function proveIdle(): Promise<{ statements: number; rowsWritten: number }> {
-  const stack = await startStack({ direct: true, inspect: true, front: COUNTING_FRONT });
+  const stack = await startStack({ direct: true, inspect: true, front: countingFront() });
   try {
     const phones = await enrollPhones(stack, benchWorld(stack), 2);
     await new Promise((resolve) => setTimeout(resolve, 1500));

@@ -31,6 +31,17 @@ export function cpuMs(pid: number): number {
   return ((readStat(pid)?.ticks ?? 0) * 1000) / TICKS_PER_SECOND;
 }
 
+/** Memory of `pid` that is in RAM, in MiB; null where that cannot be known. */
+export function residentMiB(pid: number): number | null {
+  try {
+    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return kib === undefined ? null : Number(kib) / 1024;
+  } catch {
+    // No such file: not Linux, or the process ended.
+    return null;
+  }
+}
+
 function readStat(pid: number): { name: string; parent: number; ticks: number } | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -31,8 +31,8 @@ export class AdminClient {
     return this.#request('POST', path, body);
   }
 
-  put(path: string, body: Json): Promise<Json> {
-    return this.#request('PUT', path, body);
+  put(path: string, body: Json, headers: Readonly<Record<string, string>> = {}): Promise<Json> {
+    return this.#request('PUT', path, body, headers);
   }
 
   /** Asks again until `done`: what a device did reaches the records a moment later. */
@@ -47,11 +47,20 @@ export class AdminClient {
     }
   }
 
-  async #request(method: string, path: string, body?: Json): Promise<Json> {
+  async #request(
+    method: string,
+    path: string,
+    body?: Json,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<Json> {
     const sent = body === undefined ? '' : JSON.stringify(body);
     const response = await fetch(`${this.#url}/api/v1/${path}`, {
       method,
-      headers: { authorization: `Bearer ${this.#key}`, ...(sent && { 'content-type': 'application/json' }) },
+      headers: {
+        authorization: `Bearer ${this.#key}`,
+        ...(sent && { 'content-type': 'application/json' }),
+        ...more,
+      },
       ...(sent && { body: sent }),
     });
     const answered = await response.text();

@@ -26,6 +26,13 @@ export interface Migration {
   readonly statements: readonly string[];
 }
 
+export interface QueueConsumer {
+  readonly maxBatchSize?: number;
+  readonly maxBatchTimeout?: number;
+  readonly maxRetries?: number;
+  readonly deadLetterQueue?: string;
+}
+
 export interface WorkerBuild {
   readonly directory: string;
   readonly compatibilityDate: string;
@@ -36,6 +43,10 @@ export interface WorkerBuild {
   readonly namespaces: Readonly<Record<string, string>>;
   /** Binding to class. */
   readonly objects: Readonly<Record<string, string>>;
+  /** Binding to queue. */
+  readonly queues: Readonly<Record<string, string>>;
+  /** Queue to how this Worker takes from it. */
+  readonly consumers: Readonly<Record<string, QueueConsumer>>;
   readonly crons: readonly string[];
   readonly migrations: readonly Migration[];
 }
@@ -86,6 +97,18 @@ interface WranglerConfig {
   d1_databases: { binding: string; database_id?: string; migrations_dir?: string }[];
   kv_namespaces: { binding: string; id?: string }[];
   durable_objects: { bindings: { name: string; class_name: string }[] };
+  queues: {
+    producers?: { binding: string; queue: string }[] | undefined;
+    consumers?:
+      | {
+          queue: string;
+          max_batch_size?: number;
+          max_batch_timeout?: number;
+          max_retries?: number;
+          dead_letter_queue?: string;
+        }[]
+      | undefined;
+  };
   triggers: { crons: string[] | undefined };
 }
 
@@ -100,6 +123,18 @@ async function describe(): Promise<Omit<WorkerBuild, 'directory'>> {
     databases: Object.fromEntries(config.d1_databases.map((d) => [d.binding, d.database_id ?? d.binding])),
     namespaces: Object.fromEntries(config.kv_namespaces.map((n) => [n.binding, n.id ?? n.binding])),
     objects: Object.fromEntries(config.durable_objects.bindings.map((o) => [o.name, o.class_name])),
+    queues: Object.fromEntries((config.queues.producers ?? []).map((q) => [q.binding, q.queue])),
+    consumers: Object.fromEntries(
+      (config.queues.consumers ?? []).map((q) => [
+        q.queue,
+        {
+          ...(q.max_batch_size === undefined ? {} : { maxBatchSize: q.max_batch_size }),
+          ...(q.max_batch_timeout === undefined ? {} : { maxBatchTimeout: q.max_batch_timeout }),
+          ...(q.max_retries === undefined ? {} : { maxRetries: q.max_retries }),
+          ...(q.dead_letter_queue === undefined ? {} : { deadLetterQueue: q.dead_letter_queue }),
+        },
+      ]),
+    ),
     crons: config.triggers.crons ?? [],
     migrations: readdirSync(folder)
       .filter((name) => name.endsWith('.sql'))
@@ -119,7 +154,8 @@ function inputDigest(): string {
     .sort();
   for (const path of [
     ...sources,
-    ...['wrangler.toml', 'package-lock.json'].map((n) => join(projectRoot, n)),
+    // What is read of the configuration is kept with the build.
+    ...['wrangler.toml', 'package-lock.json', 'scripts/local/build.ts'].map((n) => join(projectRoot, n)),
   ]) {
     hash.update(path).update('\0').update(readFileSync(path)).update('\0');
   }

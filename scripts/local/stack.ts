@@ -134,6 +134,8 @@ function miniflareOptions(
         durableObjects: Object.fromEntries(
           Object.entries(build.objects).map(([name, className]) => [name, { className, useSQLite: true }]),
         ),
+        queueProducers: { ...build.queues },
+        queueConsumers: { ...build.consumers },
         unsafeInspectorProxy: options.profile ?? false,
         ...(options.direct ? { unsafeDirectSockets: [{ host: '127.0.0.1', port }] } : {}),
       },
