@@ -20,6 +20,7 @@ import { serverTokenOf } from './server-token.ts';
 import { shardOf } from './shard.ts';
 import { subscriptionDeclarations } from './subscriptions.ts';
 import { substitute } from './variables.ts';
+import { heldWatchEnrollment } from './watch-enrollment.ts';
 
 /** 20 sets of 200 declarations: some 500 KB of declaration items. */
 export const MANIFEST_ENTRIES_MAX = 4000;
@@ -51,7 +52,10 @@ export async function loadCatalogs(): Promise<Catalogs> {
   return { declarations: new Map(await Promise.all(loaded)), status: await loadCatalog('status') };
 }
 
-export type CompiledFor = Pick<DeviceDescription, 'platform' | 'osVersion' | 'serial' | 'capabilities'>;
+export type CompiledFor = Pick<DeviceDescription, 'platform' | 'osVersion' | 'serial' | 'capabilities'> & {
+  /** What it is to hold before. */
+  readonly declarations: readonly ManifestEntry[];
+};
 
 /** In order of kind and identifier, each once. */
 export async function compileManifest(
@@ -113,7 +117,7 @@ function wanted(
     for (const declaration of declarations)
       all.set(declaration.identifier, { declaration, origin: { sets: [], setting } });
   };
-  add(assigned.watchEnrollment, 'watch-enrollment');
+  add(assigned.watchEnrollment ?? heldWatchEnrollment(device.declarations), 'watch-enrollment');
   add(propertiesDeclaration(assigned.properties), 'properties');
   add(
     subscriptionDeclarations(assigned.subscriptions, device, known.capabilities, known.catalogs.status),
@@ -162,11 +166,13 @@ function unsupported(
   return { rule: 'capabilities', expected: `a device that reports ${type} among its capabilities` };
 }
 
+/** The server's own come first: sets that are too much for a phone must not take watch enrollment from it. */
 function withinSize(compiled: readonly CompiledDeclaration[]): readonly CompiledDeclaration[] {
   const size = { rule: 'size', expected: `at most ${MANIFEST_ENTRIES_MAX} declarations` } as const;
-  let held = 0;
+  const isOwn = ({ origin }: CompiledDeclaration) => origin.setting !== null;
+  let held = compiled.filter((one) => isOwn(one) && one.withheld === null).length;
   return compiled.map((one) =>
-    one.withheld === null && ++held > MANIFEST_ENTRIES_MAX ? { ...one, withheld: size } : one,
+    one.withheld === null && !isOwn(one) && ++held > MANIFEST_ENTRIES_MAX ? { ...one, withheld: size } : one,
   );
 }
 

@@ -150,8 +150,11 @@ export interface Assigned {
   readonly memberships: readonly Membership[];
   /** At least those of the memberships; shared by the devices of one answer. */
   readonly sets: ReadonlyMap<string, readonly AssignedDeclaration[]>;
-  /** Of the assignment that counts: its own, else of its groups the first by name, else everyone's. */
-  readonly watchEnrollment: readonly AssignedDeclaration[];
+  /**
+   * Of the assignment that counts: its own, else of its groups the first by name, else everyone's. Null when that did
+   * not record what it compiled to: then it stays as the device holds it.
+   */
+  readonly watchEnrollment: readonly AssignedDeclaration[] | null;
   readonly properties: DeviceProperties;
   readonly subscriptions: Subscriptions;
 }

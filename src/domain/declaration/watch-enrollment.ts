@@ -8,11 +8,19 @@
 import { canonicalJson } from '../../protocol/ddm/canonical-json.ts';
 import type { JsonObject } from '../../protocol/plist/json.ts';
 import { type Bytes, utf8 } from '../../std/bytes.ts';
-import type { DeclarationKind } from './manifest.ts';
+import type { AssignedDeclaration } from './library-ports.ts';
+import type { DeclarationKind, ManifestEntry } from './manifest.ts';
 import type { Asset, CompiledWatchEnrollment, Declaration, Sha256Hex } from './ports.ts';
 import { serverTokenOf } from './server-token.ts';
 
 const PREFIX = 'com.escapement.watch-enrollment';
+const ANCHOR_PREFIX = 'com.escapement.anchor.';
+const TYPES = {
+  asset: 'com.apple.asset.credential.certificate',
+  configuration: 'com.apple.configuration.watch.enrollment',
+  activation: 'com.apple.activation.simple',
+  management: null,
+} as const satisfies Record<DeclarationKind, string | null>;
 
 /** Anchors are DER certificates. The asset's content type and size are what the device checks its download by. */
 export async function compileWatchEnrollment(
@@ -31,13 +39,7 @@ export async function compileWatchEnrollment(
     const identifier = anchorIdentifier(await sha256Hex(utf8(`${publicUrl} ${digest}`)));
     assets.push({ identifier, contentType: 'application/pkcs1', data });
     declarations.push(
-      await declare(
-        'asset',
-        identifier,
-        'com.apple.asset.credential.certificate',
-        anchorPayload(publicUrl, identifier, data),
-        sha256Hex,
-      ),
+      await declare('asset', identifier, TYPES.asset, anchorPayload(publicUrl, identifier, data), sha256Hex),
     );
   }
   const references = assets.map((asset) => asset.identifier);
@@ -46,17 +48,11 @@ export async function compileWatchEnrollment(
   const name = (await sha256Hex(utf8(canonicalJson(payload)))).slice(0, 12);
   const configuration = `${PREFIX}.${name}`;
   declarations.push(
-    await declare(
-      'configuration',
-      configuration,
-      'com.apple.configuration.watch.enrollment',
-      payload,
-      sha256Hex,
-    ),
+    await declare('configuration', configuration, TYPES.configuration, payload, sha256Hex),
     await declare(
       'activation',
       `${configuration}.activation`,
-      'com.apple.activation.simple',
+      TYPES.activation,
       { StandardConfigurations: [configuration] },
       sha256Hex,
     ),
@@ -66,11 +62,16 @@ export async function compileWatchEnrollment(
 
 /** 54 characters, within Apple's 64. Half a SHA-256 names a certificate well enough; the token has the whole. */
 export function anchorIdentifier(digestHex: string): string {
-  return `com.escapement.anchor.${digestHex.slice(0, 32)}`;
+  return `${ANCHOR_PREFIX}${digestHex.slice(0, 32)}`;
 }
 
-export function isWatchEnrollment(identifier: string, kind: DeclarationKind): boolean {
-  return kind === 'configuration' && identifier.startsWith(`${PREFIX}.`);
+/** What a device holds of a watch enrollment, whatever it was compiled from. */
+export function heldWatchEnrollment(held: readonly ManifestEntry[]): readonly AssignedDeclaration[] {
+  return held.flatMap(({ kind, identifier, serverToken }) => {
+    const type = TYPES[kind];
+    const ours = [`${PREFIX}.`, ANCHOR_PREFIX].some((prefix) => identifier.startsWith(prefix));
+    return type === null || !ours ? [] : [{ kind, identifier, type, content: { serverToken } }];
+  });
 }
 
 function anchorPayload(publicUrl: string, identifier: string, data: Bytes): JsonObject {

@@ -64,7 +64,7 @@ export class D1Assignments implements AssignmentSource {
     ]);
     const [sets, compiled] = await Promise.all([
       this.#sets(new Set(memberships.map((row) => row.set_name))),
-      this.#compiled(new Set(enrollments.flatMap((row) => row.declarations))),
+      this.#compiled(new Set(enrollments.flatMap((row) => row.declarations ?? []))),
     ]);
     const ofDevice = groupBy(memberships, (row) => row.udid);
     const everyone = ofDevice.get(null) ?? [];
@@ -74,7 +74,10 @@ export class D1Assignments implements AssignmentSource {
         const assigned: Assigned = {
           memberships: [...(ofDevice.get(udid) ?? []), ...everyone].map(membership),
           sets,
-          watchEnrollment: (enrollment?.declarations ?? []).flatMap((name) => compiled.get(name) ?? []),
+          watchEnrollment:
+            enrollment?.declarations === null
+              ? null
+              : (enrollment?.declarations ?? []).flatMap((name) => compiled.get(name) ?? []),
           properties: properties.get(udid) ?? NO_PROPERTIES,
           subscriptions,
         };
@@ -104,7 +107,7 @@ export class D1Assignments implements AssignmentSource {
     );
     return rows.map(({ udid, declarations }) => ({
       udid,
-      declarations: JSON.parse(declarations ?? '[]') as string[],
+      declarations: declarations === null ? null : (JSON.parse(declarations) as string[]),
     }));
   }
 

@@ -8,7 +8,7 @@ import { parseUdid, type Udid } from '../../domain/ids.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Database, Statement } from './database.ts';
-import { GROUP_MEMBERS, markDue, setMembers } from './due.ts';
+import { markDue, markGroup, setMembers } from './due.ts';
 
 interface SetRow {
   name: string;
@@ -159,17 +159,10 @@ export class D1DeclarationSets implements SetStore {
   }
 }
 
-/** Marks the group's members, if the set is assigned to it: a wrong name must not stir the fleet. */
+/** Marks the group's members, if the set is assigned to it. */
 function markAssigned(set: string, group: string, change: Change): Statement {
   const assigned = 'SELECT 1 FROM set_groups WHERE set_name = ? AND group_name = ?';
-  return markDue(
-    change,
-    `SELECT m.udid FROM (${assigned}) CROSS JOIN (${GROUP_MEMBERS}) m`,
-    set,
-    group,
-    group,
-    group,
-  );
+  return markGroup(change, group, assigned, set, group);
 }
 
 function record(row: SetRow): SetRecord {

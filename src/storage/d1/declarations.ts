@@ -14,8 +14,7 @@ import type { Udid } from '../../domain/ids.ts';
 import type { EpochMs } from '../../std/time.ts';
 import { WATCH_ENROLLMENTS } from './assignments.ts';
 import { blob, type Database, type Statement } from './database.ts';
-import { markDue } from './due.ts';
-import { markGroup } from './groups.ts';
+import { markDue, markGroup } from './due.ts';
 
 interface DeclarationRow {
   identifier: string;
@@ -130,11 +129,16 @@ function putAssignment(
   };
 }
 
-/** The members of a group are marked whatever they are: a watch's manifest does not change by it. */
+/** With the assignment there: the members of its group are marked whatever they are, watches for nothing. */
 function markTarget(target: WatchEnrollmentTarget, change: Change): Statement {
   return target.kind === 'device'
     ? markDue(change, 'SELECT ? AS udid', target.udid)
-    : markGroup(change, target.name);
+    : markGroup(
+        change,
+        target.name,
+        'SELECT 1 FROM watch_enrollment_groups WHERE group_name = ?',
+        target.name,
+      );
 }
 
 function assignment(row: AssignmentRow): WatchEnrollmentAssignment {

@@ -22,6 +22,22 @@ export function markDue(change: Change, query: string, ...bound: readonly Bound[
 export const GROUP_MEMBERS = `SELECT udid FROM group_devices WHERE group_name = ?
   UNION SELECT udid FROM devices WHERE ? = 'everyone' AND state <> 'checked-out'`;
 
+/** Marks the members of a group, if a query finds anything: a wrong name must not stir the fleet. */
+export function markGroup(
+  change: Change,
+  name: string,
+  condition: string,
+  ...bound: readonly Bound[]
+): Statement {
+  return markDue(
+    change,
+    `SELECT m.udid FROM (${condition}) CROSS JOIN (${GROUP_MEMBERS}) m`,
+    ...bound,
+    name,
+    name,
+  );
+}
+
 /**
  * The devices of the sets that a query of set names yields; what that query binds is bound three times. The index of
  * all devices is read for everyone's sets only, and once: SQLite would read it through to ask an EXISTS beside it.

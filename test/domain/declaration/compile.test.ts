@@ -52,6 +52,7 @@ const WATCH: CompiledFor = {
   osVersion: '26.1',
   serial: serial('SERIAL0001'),
   capabilities: null,
+  declarations: [],
 };
 const compile = (
   what: Parameters<typeof assigned>[0],
@@ -221,6 +222,31 @@ describe('a manifest', () => {
       ['a', 'version'],
       ...[0, 1, 2].map((n) => [numbered(MANIFEST_ENTRIES_MAX + n), 'size']),
     ]);
+  });
+
+  it('has watch enrollment whatever its sets hold: that is never the one too many', async () => {
+    const list = Array.from({ length: MANIFEST_ENTRIES_MAX + 1 }, (_, n) => plain(`a${n}`));
+    const watchEnrollment = [
+      plain('com.escapement.watch-enrollment.x'),
+      plain('com.escapement.watch-enrollment.x.activation', { kind: 'activation' }),
+    ];
+    const compiled = await compile({ list, watchEnrollment });
+    const entries = entriesOf(compiled).map((one) => one.identifier);
+    expect(entries).toHaveLength(MANIFEST_ENTRIES_MAX);
+    expect(entries).toEqual(expect.arrayContaining(watchEnrollment.map((one) => one.identifier)));
+  });
+
+  it('keeps the watch enrollment that it holds when its assignment recorded none', async () => {
+    const declarations = ['configuration', 'activation'].map((kind, n) => ({
+      kind: kind as 'configuration' | 'activation',
+      identifier: `com.escapement.watch-enrollment.x${n}`,
+      serverToken: `t${n}`,
+    }));
+    const phone = { platform: 'iOS', osVersion: '26.1', declarations } as const;
+    const capable = able('com.apple.configuration.watch.enrollment');
+    const compiled = await compile({ watchEnrollment: null }, { ...phone, capabilities: capable });
+    expect(entriesOf(compiled)).toEqual(declarations.toReversed());
+    expect(compiled.map((one) => one.origin.setting)).toEqual(['watch-enrollment', 'watch-enrollment']);
   });
 
   it('is the same in whatever order its parts were read', async () => {

@@ -4,7 +4,7 @@ import { type ManifestEntry, manifestContent } from '../../../src/domain/declara
 import {
   anchorIdentifier,
   compileWatchEnrollment,
-  isWatchEnrollment,
+  heldWatchEnrollment,
 } from '../../../src/domain/declaration/watch-enrollment.ts';
 import { sha256Hex } from '../../../src/pki/digest.ts';
 import { isIdentifier } from '../../../src/protocol/ddm/endpoint.ts';
@@ -71,7 +71,25 @@ describe('watch enrollment compiled', () => {
       expect(serverToken).toMatch(/^[0-9a-f]{64}$/);
     }
     expect(anchorIdentifier('0'.repeat(64))).toHaveLength(54);
-    expect(declarations.filter((one) => isWatchEnrollment(one.identifier, one.kind))).toHaveLength(1);
+  });
+});
+
+describe('what a phone holds of watch enrollment', () => {
+  it('is told from all else that it holds, with kinds, types and tokens as they were compiled', async () => {
+    const { declarations } = await compile([A]);
+    const other: ManifestEntry[] = [
+      { kind: 'configuration', identifier: 'com.escapement.subscriptions', serverToken: 't' },
+      { kind: 'management', identifier: 'com.escapement.properties', serverToken: 't' },
+      { kind: 'configuration', identifier: 'com.example.wifi', serverToken: 't' },
+    ];
+    expect(heldWatchEnrollment([...other, ...declarations])).toEqual(
+      declarations.map(({ kind, identifier, type, serverToken }) => ({
+        kind,
+        identifier,
+        type,
+        content: { serverToken },
+      })),
+    );
   });
 });
 

@@ -6,6 +6,7 @@ import type { Udid } from '../../../src/domain/ids.ts';
 import { epochMs } from '../../../src/std/time.ts';
 import { D1Assignments } from '../../../src/storage/d1/assignments.ts';
 import { D1DeclarationSets } from '../../../src/storage/d1/declaration-sets.ts';
+import { D1Declarations } from '../../../src/storage/d1/declarations.ts';
 import { D1Groups } from '../../../src/storage/d1/groups.ts';
 import { D1Properties, D1Subscriptions } from '../../../src/storage/d1/settings.ts';
 import { breakD1, database } from '../../support/device.ts';
@@ -208,5 +209,33 @@ describe('what is assigned', () => {
       group: null,
       percent: 100,
     });
+  });
+
+  it('says of a watch enrollment from before it was recorded that it is not, rather than that it is empty', async () => {
+    const [phone, other] = (await fleet(2)) as [Udid, Udid];
+    await database.run(
+      'INSERT INTO watch_enrollments (phone_udid, anchors, declarations, assigned_at_ms) VALUES (?, ?, NULL, 0)',
+      phone,
+      '[]',
+    );
+    const assigned = await new D1Assignments(database).assigned([phone, other]);
+    expect([assigned.get(phone)?.watchEnrollment, assigned.get(other)?.watchEnrollment]).toEqual([null, []]);
+  });
+});
+
+describe('watch enrollment taken back', () => {
+  it('marks those who had it, and nobody when there was none', async () => {
+    const all = await fleet(3);
+    const store = new D1Declarations(database);
+    const everyone = { kind: 'group', name: 'everyone' } as const;
+    const nothing = { declarations: [], assets: [], anchors: [] };
+    await store.withdraw(everyone, change());
+    expect(await marked()).toEqual([]);
+    const made = change();
+    await store.assign(everyone, nothing, made);
+    expect(await marked(made)).toEqual(all);
+    const gone = change();
+    await store.withdraw(everyone, gone);
+    expect(await marked(gone)).toEqual(all);
   });
 });
