@@ -17,6 +17,8 @@ import { type EpochMs, toTimestamp } from '../../std/time.ts';
 import type { DeviceStore } from './store.ts';
 
 const REQUEST_TYPE = 'DeclarativeManagement';
+/** In place of the token that a command went out with: no manifest has it. */
+const OUTDATED = '';
 
 export class DeclareCommand {
   readonly #store: DeviceStore;
@@ -29,7 +31,11 @@ export class DeclareCommand {
 
   /** The device must be told. One that waits will say it; after one that is out, `ended` makes the next. */
   require(): void {
-    if (this.#store.declare !== null || this.#store.progress.declarationsToken === null) return;
+    const { declare, progress } = this.#store;
+    // Even if it changes back before the answer: the device may have fetched what stood between.
+    if (declare !== null && declare.deliveredToken !== null)
+      this.#store.saveDeclare({ ...declare, deliveredToken: OUTDATED });
+    if (declare !== null || progress.declarationsToken === null) return;
     const commandUuid = parseCommandUuid(this.#newUuid());
     if (!commandUuid.ok) throw new Fault('command-uuid', 'a fresh UUID is no CommandUUID');
     this.#store.saveDeclare({ commandUuid: commandUuid.value, deliveredToken: null });

@@ -135,13 +135,16 @@ describe('a change of the manifest', () => {
     expect(await session(device)).toEqual([]);
   });
 
-  it('and back while the command is out needs no other', async () => {
+  it('and back while the command is out is told by another one: it may have fetched what stood between', async () => {
     const device = await enrolledDevice();
     await change(device, 't1');
     const first = await given(device);
     await change(device, 't2');
+    value(await device.object.read(device.pin, START));
     await change(device, 't1');
-    expect(await say(device, 'Acknowledged', first.uuid)).toBeNull();
+    const second = await given(device, 'Acknowledged', first.uuid);
+    expect([second.token, second.uuid === first.uuid]).toEqual(['token-t1', false]);
+    expect(await say(device, 'Acknowledged', second.uuid)).toBeNull();
     expect(await session(device)).toEqual([]);
   });
 
