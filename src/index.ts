@@ -55,8 +55,11 @@ export default {
   async scheduled(controller: ScheduledController, env: Env): Promise<void> {
     const { commands, due, events } = fleetFor(env);
     const nowMs = epochMs(controller.scheduledTime);
-    const [count] = await Promise.all([commands.sweep(nowMs), events.sweep(nowMs)]);
-    if (count > 0) consoleLog().event('sweep', { count });
-    await due.sweep();
+    // None waits for another, nor for ever: what one cannot mend must not keep the rest from being made good.
+    const swept = await Promise.allSettled([commands.sweep(nowMs), events.sweep(nowMs), due.sweep()]);
+    const [forgotten] = swept;
+    if (forgotten.status === 'fulfilled' && forgotten.value > 0)
+      consoleLog().event('sweep', { count: forgotten.value });
+    for (const one of swept) if (one.status === 'rejected') throw one.reason;
   },
 };

@@ -3,11 +3,13 @@ import { createExecutionContext, createScheduledController, waitOnExecutionConte
 import { env, exports } from 'cloudflare:workers';
 import { Hono } from 'hono';
 import { describe, expect, it, vi } from 'vitest';
+import { CommandQueue } from '../../../src/domain/command/service.ts';
 import { readBody } from '../../../src/http/body.ts';
 import { answerError } from '../../../src/http/errors.ts';
 import worker from '../../../src/index.ts';
 import type { LogFields } from '../../../src/log.ts';
 import { Fault, Unavailable } from '../../../src/std/outcome.ts';
+import { QueueDue } from '../../../src/storage/queue/due.ts';
 
 vi.spyOn(console, 'log').mockImplementation(() => {});
 
@@ -115,4 +117,20 @@ it('the schedule sweeps without a request', async () => {
   await worker.scheduled(createScheduledController({ scheduledTime: new Date() }), env as Env);
   await waitOnExecutionContext(ctx);
   expect(await env.DB.prepare('SELECT count(*) AS n FROM events').first('n')).toBe(0);
+});
+
+it('one sweep that fails keeps none of the others from its work, and is reported', async () => {
+  await env.DB.exec(
+    "INSERT INTO events (udid, revision, position, kind, at_ms, data) VALUES ('OLD', 2, 0, 'status-error', 0, '{}')",
+  );
+  await env.DB.exec("INSERT INTO manifest_due (udid, change_id, since_ms) VALUES ('STRANGER-0001', 'c', 0)");
+  const asked = vi.spyOn(QueueDue.prototype, 'ask').mockResolvedValue();
+  vi.spyOn(CommandQueue.prototype, 'sweep').mockRejectedValue(
+    new Fault('test', 'a command that nobody can tell of'),
+  );
+  const swept = worker.scheduled(createScheduledController({ scheduledTime: new Date() }), env as Env);
+  await expect(swept).rejects.toThrow('a command that nobody can tell of');
+  expect(asked).toHaveBeenCalledOnce();
+  expect(await env.DB.prepare('SELECT count(*) AS n FROM events').first('n')).toBe(0);
+  await env.DB.exec('DELETE FROM manifest_due');
 });
