@@ -52,6 +52,9 @@ export async function readProfile(
   if (!plist.ok) return malformed(`${plist.refusal.reason}, at ${plist.refusal.offset}`);
   const profile = plistToJson(plist.value) as JsonObject;
   if (managesDevice(profile, isEnrollmentProfile)) return refuse({ kind: 'enrollment-profile' });
+  // Beside payloads that can be read as well: what is in it could manage the device.
+  if (profile['IsEncrypted'] === true || profile['EncryptedPayloadContent'] !== undefined)
+    return malformed('encrypted: send it as it was before');
   const problems = await problemsOf(profile, allowUnknown);
   if (problems.length > 0) return refuse({ kind: 'invalid-content', problems });
   const payloads = profile['PayloadContent'] as readonly JsonObject[];

@@ -488,6 +488,14 @@ describe('a profile', () => {
   });
 
   it.each([
+    ['EncryptedPayloadContent', '<data>AAAA</data>'],
+    ['IsEncrypted', '<true/>'],
+  ])('that is encrypted, as %s says, is refused whatever stands beside', async (key, said) => {
+    const refused = await putProfile(fresh('sealed'), mobileConfig([WIFI], { [key]: said }));
+    expect([refused.status, refused.kind]).toEqual([422, 'malformed-profile']);
+  });
+
+  it.each([
     ['no property list', 'hello'],
     ['an array', `<plist version="1.0"><array/></plist>`],
     ['an entity', `<!DOCTYPE plist [<!ENTITY a "b">]><plist version="1.0">${dict({})}</plist>`],
