@@ -8,7 +8,7 @@ import { parseUdid, type Udid } from '../../domain/ids.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Database, Statement } from './database.ts';
-import { GROUP_MEMBERS, markDue, setMembers } from './due.ts';
+import { groupMembers, markDue, setMembers } from './due.ts';
 
 interface SetRow {
   name: string;
@@ -164,7 +164,7 @@ function markAssigned(set: string, group: string, change: Change): Statement {
   const assigned = 'SELECT 1 FROM set_groups WHERE set_name = ? AND group_name = ?';
   return markDue(
     change,
-    `SELECT m.udid FROM (${assigned}) CROSS JOIN (${GROUP_MEMBERS}) m`,
+    `SELECT m.udid FROM (${assigned}) CROSS JOIN (${groupMembers()}) m`,
     set,
     group,
     group,

@@ -7,7 +7,7 @@ import { parseUdid, type Udid } from '../../domain/ids.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Database } from './database.ts';
-import { GROUP_MEMBERS, markDue } from './due.ts';
+import { groupMembers, markDue } from './due.ts';
 
 interface GroupRow {
   name: string;
@@ -138,7 +138,7 @@ export class D1Groups implements GroupStore {
 
 /** Marks the members of a group. */
 export function markGroup(change: Change, name: string) {
-  return markDue(change, GROUP_MEMBERS, name, name);
+  return markDue(change, groupMembers(), name, name);
 }
 
 function record({ name, devices, updated_at_ms: updatedAtMs }: GroupRow): GroupRecord {

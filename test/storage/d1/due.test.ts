@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Udid } from '../../../src/domain/ids.ts';
 import { addMs, epochMs } from '../../../src/std/time.ts';
 import { type Bound, Database } from '../../../src/storage/d1/database.ts';
-import { D1Due, GROUP_MEMBERS, markDue, setMembers } from '../../../src/storage/d1/due.ts';
+import { D1Due, groupMembers, markDue, setMembers } from '../../../src/storage/d1/due.ts';
 import { D1Members } from '../../../src/storage/d1/members.ts';
 
 const NOW = epochMs(1_000_000);
@@ -151,9 +151,9 @@ describe('the devices that a change concerns', () => {
 
   it('of a group are its members, and of everyone all that have not checked out', async () => {
     await fleet();
-    expect(await marked(GROUP_MEMBERS, 'g', 'g')).toEqual(['HERE-1', 'IN-1']);
+    expect(await marked(groupMembers(), 'g', 'g')).toEqual(['HERE-1', 'IN-1']);
     expect(await members.ofGroup('g', EVERYWHERE)).toEqual(['HERE-1', 'IN-1']);
-    expect(await marked(GROUP_MEMBERS, 'everyone', 'everyone')).toEqual(['HERE-1', 'HERE-2']);
+    expect(await marked(groupMembers(), 'everyone', 'everyone')).toEqual(['HERE-1', 'HERE-2']);
     expect(await members.ofGroup('everyone', EVERYWHERE)).toEqual(['HERE-1', 'HERE-2']);
   });
 });
