@@ -38,6 +38,7 @@ export type LogEvent =
   | 'wake'
   | 'drain-failed'
   | 'manifest-missed'
+  | 'queue-failed'
   | 'sweep'
   | 'admin'
   | 'unavailable'

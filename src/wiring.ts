@@ -102,7 +102,11 @@ export function fleetFor(env: Env) {
       consoleLog().event('manifest-missed', { udid, errorCode, error: String(error) });
     },
   });
-  const due = new DueManifests({ store: new D1Due(db), queue: new QueueDue(env.FANOUT), manifests });
+  const due = new DueManifests({
+    store: new D1Due(db),
+    queue: new QueueDue(env.FANOUT, consoleLog()),
+    manifests,
+  });
   return { db, devices, index, isKnown, events, waker, commands, manifests, due };
 }
 

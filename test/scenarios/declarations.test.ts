@@ -224,6 +224,22 @@ describe('declarations of an administrator', () => {
     expect(await told(phone)).toBe(false);
   });
 
+  it('that a device dropped and was given again are not held to what it said of them before', async () => {
+    const phone = await acquainted();
+    const a = await echo('a', '1');
+    await putSet('one', [a]);
+    await assignSet('one', phone);
+    expect(await told(phone)).toBe(true);
+    expect(await items(phone)).toMatchObject([{ identifier: a, fetched: true, valid: 'valid' }]);
+    await unassignSet('one', phone);
+    expect(await told(phone)).toBe(true);
+    await assignSet('one', phone);
+    await settle();
+    expect(await items(phone)).toMatchObject([{ identifier: a, fetched: false, active: null, valid: null }]);
+    expect(await told(phone)).toBe(true);
+    expect(await items(phone)).toMatchObject([{ identifier: a, fetched: true, valid: 'valid' }]);
+  });
+
   it('that changed at the same moment all arrive', async () => {
     const phone = await enrolledPhone();
     const names = ['a', 'b', 'c', 'd', 'e'];

@@ -14,6 +14,8 @@ let phone: SimulatedPhone;
 let watch: SimulatedWatch;
 let cursor: string;
 beforeAll(async () => {
+  // The story's own subscription is the only one.
+  for (const platform of ['iOS', 'watchOS']) await admin('PUT', `subscriptions/${platform}`, { items: [] });
   phone = await assignedPhone();
   cursor = String((await admin('GET', 'events?after=latest'))['cursor']);
   watch = await pairedWatch(phone);

@@ -335,8 +335,8 @@ describe('mischief at the front door', () => {
           ['ProfileList', 'SecurityInfo', 'DeviceLock'].map((RequestType) => queue(watch, RequestType)),
         );
         for (let i = 0; i < 30 && !watch.facts.locked; i++) await watch.connect();
-        for (let i = 0; i < 30 && watch.answered.size < 3; i++) await watch.connect();
         const path = `devices/${watch.udid}/commands?limit=100`;
+        for (let i = 0; i < 30 && !everyAcknowledged(await admin('GET', path)); i++) await watch.connect();
         await until(path, (value) => everyAcknowledged(value));
       }),
     );

@@ -146,7 +146,8 @@ export type SetAssignGroupRefusal =
 export interface DeviceDeclaration {
   readonly identifier: string;
   readonly kind: DeclarationKind;
-  readonly serverToken: string;
+  /** Null when a variable in it has no value for the device. */
+  readonly serverToken: string | null;
   readonly origin: { readonly sets: readonly string[]; readonly setting: Setting | null };
   /** Why the device is not given it. */
   readonly withheld: Withheld | null;

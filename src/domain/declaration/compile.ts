@@ -127,7 +127,7 @@ function wanted(
 }
 
 /** Of what has no content for a device. */
-const NO_TOKEN = '';
+export const NO_TOKEN = '';
 
 interface Rendered {
   readonly payload: JsonObject | null;

@@ -71,7 +71,7 @@ export class DeclarativeManagementService {
       case 'tokens':
         return this.#fromManifest(device, nowMs, tokens);
       case 'declaration-items':
-        return this.#fromManifest(device, nowMs, items);
+        return this.#fromManifest(device, nowMs, items, true);
       case 'declaration':
         return this.#declaration(device, endpoint.value.declarationKind, endpoint.value.identifier, nowMs);
       case 'status':
@@ -81,8 +81,13 @@ export class DeclarativeManagementService {
     }
   }
 
-  async #fromManifest(device: VerifiedDevice, nowMs: EpochMs, encode: (held: HeldManifest) => Bytes): Answer {
-    const held = await this.#devices.of(device.udid).read(device.certificateDigest, nowMs);
+  async #fromManifest(
+    { udid, certificateDigest }: VerifiedDevice,
+    nowMs: EpochMs,
+    encode: (held: HeldManifest) => Bytes,
+    asItems = false,
+  ): Answer {
+    const held = await this.#devices.of(udid).read(certificateDigest, nowMs, asItems);
     return held.ok ? ok({ kind: 'declarative', body: encode(held.value) }) : held;
   }
 

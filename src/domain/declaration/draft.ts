@@ -22,6 +22,8 @@ export const PAYLOAD_BYTES_MAX = 256 * 1024;
 /** A value has at most 256 characters, so a rendering grows by at most 16 KiB. */
 const VARIABLES_MAX = 64;
 const USES_NAMED_MAX = 32;
+/** Of a payload with variables: manifests are compiled from it, 50 devices and all their sets at a time. */
+const TEMPLATE_BYTES_MAX = 16 * 1024;
 
 export interface DeclarationInput {
   readonly type: string;
@@ -71,6 +73,8 @@ export function parseDeclarationIdentifier(text: string): Outcome<string, Malfor
 /** Of a declaration that administrators may change. */
 export function parseOwnIdentifier(text: string): Outcome<string, IdentifierRefusal> {
   const identifier = parseDeclarationIdentifier(text);
+  // A reference to it would be read as a variable.
+  if (text.includes('${')) return refuse({ kind: 'malformed-identifier', field: 'declaration identifier' });
   if (!identifier.ok || !text.startsWith(RESERVED_PREFIX)) return identifier;
   return refuse({ kind: 'reserved-identifier', prefix: RESERVED_PREFIX });
 }
@@ -85,8 +89,8 @@ export async function parseDraft(
   if (kind === null) return unreadable('Type', 'a type of an activation, asset, configuration or management');
   // A literal past the largest double is read as infinity, which no JSON can say.
   if (!isFiniteJson(payload)) return unreadable('Payload', 'numbers within the range of a double');
-  if (utf8(canonicalJson(payload)).length > PAYLOAD_BYTES_MAX)
-    return refuse({ kind: 'payload-too-large', bytesMax: PAYLOAD_BYTES_MAX });
+  const bytes = utf8(canonicalJson(payload)).length;
+  if (bytes > PAYLOAD_BYTES_MAX) return refuse({ kind: 'payload-too-large', bytesMax: PAYLOAD_BYTES_MAX });
   const valid = await validate(kind, type, payload, undefined, { allowUnknown });
   if (!valid.ok) return valid;
   const predicate = kind === 'activation' ? payload['Predicate'] : undefined;
@@ -96,6 +100,8 @@ export async function parseDraft(
   }
   const templated = judgeVariables(kind, payload);
   if (!templated.ok) return templated;
+  if (templated.value && bytes > TEMPLATE_BYTES_MAX)
+    return refuse({ kind: 'payload-too-large', bytesMax: TEMPLATE_BYTES_MAX });
   const references = await allReferencesOf({ kind, type, payload });
   return ok({ identifier: identifier.value, kind, type, payload, references, templated: templated.value });
 }

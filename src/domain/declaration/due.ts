@@ -18,6 +18,8 @@ export interface DueDevice {
   readonly udid: Udid;
   /** The change that marked it last. */
   readonly change: string;
+  /** The end of the claim: a mark made meanwhile, even by the same change, ends it at once. */
+  readonly untilMs: EpochMs;
 }
 
 /** Marks are written by the stores that make the changes. Each call is one transaction. */
@@ -28,7 +30,7 @@ export interface DueStore {
     limit: number,
     lease: { readonly nowMs: EpochMs; readonly untilMs: EpochMs },
   ): Promise<readonly DueDevice[]>;
-  /** Those that no other change has marked since. */
+  /** Those that nobody has marked or claimed since. */
   clear(done: readonly DueDevice[]): Promise<void>;
   count(change: string | null): Promise<number>;
   /** When the oldest mark was made; null when there is none. */

@@ -23,7 +23,7 @@ import type {
 import type { MalformedCursor, Page, PageQuery, UnknownDevice } from '../admin/services.ts';
 import type { DescribedDeclaration, DeviceDescription, Devices } from '../enrollment/device.ts';
 import type { MalformedIdentifier, Udid } from '../ids.ts';
-import type { CompiledDeclaration } from './compile.ts';
+import { type CompiledDeclaration, NO_TOKEN } from './compile.ts';
 import type { Change, DueManifests } from './due.ts';
 import type { GroupStore, LibraryStore, SetStore } from './library-ports.ts';
 import { RESERVED_PREFIX } from './manifest.ts';
@@ -76,6 +76,8 @@ export class Sets implements DeclarationSets {
     if (unknown.length > 0) return refuse({ kind: 'unknown-declarations', identifiers: unknown });
     const before = await store.find(name);
     const declarations = [...new Set(identifiers)].sort();
+    if (before !== null && isSame(before.declarations, declarations))
+      return ok({ changed: before, created: false, waiting: 0 });
     const change = this.#change(nowMs);
     await store.put(name, declarations, change);
     const waiting = await due.settle(change);
@@ -197,6 +199,10 @@ export function parseSetName(text: string): Outcome<string, MalformedIdentifier>
   return NAME.test(text) ? ok(text) : refuse({ kind: 'malformed-identifier', field: 'set name' });
 }
 
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((one, index) => one === b[index]);
+}
+
 /** What the device said counts for the token that it now is to hold. */
 function describe(one: CompiledDeclaration, held: DescribedDeclaration | undefined): DeviceDeclaration {
   const { identifier, kind, serverToken, origin, withheld } = one;
@@ -204,7 +210,7 @@ function describe(one: CompiledDeclaration, held: DescribedDeclaration | undefin
   return {
     identifier,
     kind,
-    serverToken,
+    serverToken: serverToken === NO_TOKEN ? null : serverToken,
     origin,
     withheld,
     fetched: current?.fetched ?? false,

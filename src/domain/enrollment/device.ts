@@ -116,7 +116,8 @@ export interface Device {
    * tells a device anew that was told and never fetched something; it changes nothing otherwise.
    */
   setManifest(entries: readonly ManifestEntry[], declarationsToken: string, nowMs: EpochMs): Promise<boolean>;
-  read(digest: string, nowMs: EpochMs): Answer<HeldManifest>;
+  /** `asItems` when the device is given all of it to go by, and drops what is not in it. */
+  read(digest: string, nowMs: EpochMs, asItems?: boolean): Answer<HeldManifest>;
   fetchDeclaration(
     digest: string,
     kind: DeclarationKind,

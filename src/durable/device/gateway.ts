@@ -47,7 +47,7 @@ export class ObjectDevices implements Devices {
       cancel: (commandUuid, nowMs) => at((device) => device.cancel(commandUuid, nowMs)),
       describe: () => at((device) => device.describe()),
       setManifest: (entries, token, nowMs) => at((device) => device.setManifest(entries, token, nowMs)),
-      read: (digest, nowMs) => at((device) => device.read(digest, nowMs)),
+      read: (digest, nowMs, asItems) => at((device) => device.read(digest, nowMs, asItems)),
       fetchDeclaration: (digest, kind, identifier, nowMs) =>
         at((device) => device.fetchDeclaration(digest, kind, identifier, nowMs)),
       reportDeclarations: (digest, report, nowMs) =>

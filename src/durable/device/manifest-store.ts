@@ -69,6 +69,13 @@ export class ManifestStore {
     );
   }
 
+  /** The device goes by the manifest that it is given now: what it said of other declarations is over. */
+  forgetDropped(): void {
+    this.#sql.exec(
+      'DELETE FROM declaration_status WHERE identifier NOT IN (SELECT identifier FROM manifest)',
+    );
+  }
+
   /** Notes the first fetch of a declaration as it now stands. */
   fetched(identifier: string, nowMs: EpochMs): void {
     this.#sql.exec(

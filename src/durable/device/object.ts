@@ -196,14 +196,17 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   }
 
   /** What the device is to hold, and its sealed bootstrap token; from memory. */
-  read(digest: string, nowMs: EpochMs): Outcome<HeldManifest, DeviceRefusal> {
-    return this.#asCaller(digest, nowMs, (enrollment) => ({
-      declarationsToken: this.#store.progress.declarationsToken,
-      changedAtMs: this.#store.progress.manifestAtMs ?? enrollment.startedAtMs,
-      entries: this.#manifest.entries(),
-      bootstrapToken: enrollment.bootstrapToken,
-      platform: enrollment.platform,
-    }));
+  read(digest: string, nowMs: EpochMs, asItems = false): Outcome<HeldManifest, DeviceRefusal> {
+    return this.#asCaller(digest, nowMs, (enrollment) => {
+      if (asItems) this.#manifest.forgetDropped();
+      return {
+        declarationsToken: this.#store.progress.declarationsToken,
+        changedAtMs: this.#store.progress.manifestAtMs ?? enrollment.startedAtMs,
+        entries: this.#manifest.entries(),
+        bootstrapToken: enrollment.bootstrapToken,
+        platform: enrollment.platform,
+      };
+    });
   }
 
   /** The entry with this identifier, or null; notes that the device fetched it. */

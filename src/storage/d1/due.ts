@@ -18,9 +18,15 @@ export function markDue(change: Change, query: string, ...bound: readonly Bound[
   };
 }
 
+/** Of each part of a query of members: from the first, or after a UDID, which is then bound after the part's own. */
+export type Part = 'all' | 'after';
+
 /** The devices of a group, whose name is bound twice. */
-export const GROUP_MEMBERS = `SELECT udid FROM group_devices WHERE group_name = ?
-  UNION SELECT udid FROM devices WHERE ? = 'everyone' AND state <> 'checked-out'`;
+export function groupMembers(part: Part = 'all'): string {
+  const after = part === 'all' ? '' : 'AND udid > ?';
+  return `SELECT udid FROM group_devices WHERE group_name = ? ${after}
+    UNION SELECT udid FROM devices WHERE ? = 'everyone' AND state <> 'checked-out' ${after}`;
+}
 
 /** Marks the members of a group, if a query finds anything: a wrong name must not stir the fleet. */
 export function markGroup(
@@ -31,7 +37,7 @@ export function markGroup(
 ): Statement {
   return markDue(
     change,
-    `SELECT m.udid FROM (${condition}) CROSS JOIN (${GROUP_MEMBERS}) m`,
+    `SELECT m.udid FROM (${condition}) CROSS JOIN (${groupMembers()}) m`,
     ...bound,
     name,
     name,
@@ -42,13 +48,14 @@ export function markGroup(
  * The devices of the sets that a query of set names yields; what that query binds is bound three times. The index of
  * all devices is read for everyone's sets only, and once: SQLite would read it through to ask an EXISTS beside it.
  */
-export function setMembers(names: string): string {
-  return `SELECT udid FROM set_devices WHERE set_name IN (${names})
+export function setMembers(names: string, part: Part = 'all'): string {
+  const after = (column: string) => (part === 'all' ? '' : `AND ${column} > ?`);
+  return `SELECT udid FROM set_devices WHERE set_name IN (${names}) ${after('udid')}
     UNION SELECT m.udid FROM set_groups g JOIN group_devices m ON m.group_name = g.group_name
-      WHERE g.set_name IN (${names})
+      WHERE g.set_name IN (${names}) ${after('m.udid')}
     UNION SELECT d.udid FROM (
         SELECT 1 FROM set_groups WHERE group_name = 'everyone' AND set_name IN (${names}) LIMIT 1
-      ) CROSS JOIN devices d WHERE d.state <> 'checked-out'`;
+      ) CROSS JOIN devices d WHERE d.state <> 'checked-out' ${after('d.udid')}`;
 }
 
 interface DueRow {
@@ -79,14 +86,15 @@ export class D1Due implements DueStore {
       limit,
       change,
     );
-    return rows.map((row) => ({ udid: row.udid, change: row.change_id }));
+    return rows.map((row) => ({ udid: row.udid, change: row.change_id, untilMs }));
   }
 
   async clear(done: readonly DueDevice[]): Promise<void> {
     if (done.length === 0) return;
     await this.#db.run(
-      `DELETE FROM manifest_due WHERE (udid, change_id) IN
-         (SELECT json_extract(value, '$.udid'), json_extract(value, '$.change') FROM json_each(?))`,
+      `DELETE FROM manifest_due WHERE (udid, change_id, leased_until_ms) IN (
+         SELECT value ->> 'udid', value ->> 'change', value ->> 'untilMs' FROM json_each(?)
+       )`,
       JSON.stringify(done),
     );
   }

@@ -2,8 +2,8 @@
 import type { PageQuery } from '../../domain/admin/services.ts';
 import type { MemberStore } from '../../domain/declaration/library-ports.ts';
 import type { Udid } from '../../domain/ids.ts';
-import type { Bound, Database } from './database.ts';
-import { GROUP_MEMBERS, setMembers } from './due.ts';
+import type { Database } from './database.ts';
+import { groupMembers, setMembers } from './due.ts';
 
 export class D1Members implements MemberStore {
   readonly #db: Database;
@@ -13,23 +13,23 @@ export class D1Members implements MemberStore {
   }
 
   ofSet(name: string, page: PageQuery): Promise<readonly Udid[]> {
-    return this.#page(page, setMembers('?'), name, name, name);
+    return this.#page(page, setMembers('?', 'after'), [name, name, name]);
   }
 
   ofDeclaration(identifier: string, page: PageQuery): Promise<readonly Udid[]> {
     const names = 'SELECT set_name FROM set_declarations WHERE identifier = ?';
-    return this.#page(page, setMembers(names), identifier, identifier, identifier);
+    return this.#page(page, setMembers(names, 'after'), [identifier, identifier, identifier]);
   }
 
   ofGroup(name: string, page: PageQuery): Promise<readonly Udid[]> {
-    return this.#page(page, GROUP_MEMBERS, name, name);
+    return this.#page(page, groupMembers('after'), [name, name]);
   }
 
-  async #page(page: PageQuery, query: string, ...bound: readonly Bound[]): Promise<readonly Udid[]> {
+  /** Each part of the query binds one of these and the cursor, so that no page reads what came before it. */
+  async #page(page: PageQuery, query: string, bound: readonly string[]): Promise<readonly Udid[]> {
     const rows = await this.#db.all<{ udid: Udid }>(
-      `SELECT udid FROM (${query}) WHERE udid > ? ORDER BY udid LIMIT ?`,
-      ...bound,
-      page.cursor ?? '',
+      `${query} ORDER BY udid LIMIT ?`,
+      ...bound.flatMap((value) => [value, page.cursor ?? '']),
       page.limit,
     );
     return rows.map((row) => row.udid);

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Udid } from '../../../src/domain/ids.ts';
 import { addMs, epochMs } from '../../../src/std/time.ts';
 import { type Bound, Database } from '../../../src/storage/d1/database.ts';
-import { D1Due, GROUP_MEMBERS, markDue, setMembers } from '../../../src/storage/d1/due.ts';
+import { D1Due, groupMembers, markDue, setMembers } from '../../../src/storage/d1/due.ts';
 import { D1Members } from '../../../src/storage/d1/members.ts';
 
 const NOW = epochMs(1_000_000);
@@ -32,7 +32,7 @@ const taken = (claimed: readonly { readonly udid: Udid }[]) => claimed.map((one)
 describe('a mark', () => {
   it('is claimed by one at a time, until the lease is over', async () => {
     await mark('a', ['ONE']);
-    expect(await store.claim('a', 50, LEASE)).toEqual([{ udid: 'ONE', change: 'a' }]);
+    expect(await store.claim('a', 50, LEASE)).toEqual([{ udid: 'ONE', change: 'a', untilMs: LEASE.untilMs }]);
     expect(await store.claim('a', 50, LEASE)).toEqual([]);
     expect(await store.claim(null, 50, LEASE)).toEqual([]);
     const early = { nowMs: addMs(NOW, 59_999), untilMs: addMs(NOW, 120_000) };
@@ -79,7 +79,7 @@ describe('a mark', () => {
     await mark('b', ['TWO'], addMs(NOW, 5));
     await store.clear(claimed);
     expect([await store.count('a'), await store.count('b'), await store.count(null)]).toEqual([0, 1, 1]);
-    expect(await store.claim(null, 50, LEASE)).toEqual([{ udid: 'TWO', change: 'b' }]);
+    expect(await store.claim(null, 50, LEASE)).toMatchObject([{ udid: 'TWO', change: 'b' }]);
     expect(await store.oldest()).toBe(NOW);
     await store.clear([]);
     expect(await store.count(null)).toBe(1);
@@ -87,8 +87,9 @@ describe('a mark', () => {
 
   it('is made anew by the same change, so that it is claimed once more', async () => {
     await mark('a', ['ONE']);
-    await store.claim('a', 50, LEASE);
+    const before = await store.claim('a', 50, LEASE);
     await mark('a', ['ONE']);
+    await store.clear(before);
     expect(taken(await store.claim('a', 50, LEASE))).toEqual(['ONE']);
   });
 });
@@ -151,9 +152,9 @@ describe('the devices that a change concerns', () => {
 
   it('of a group are its members, and of everyone all that have not checked out', async () => {
     await fleet();
-    expect(await marked(GROUP_MEMBERS, 'g', 'g')).toEqual(['HERE-1', 'IN-1']);
+    expect(await marked(groupMembers(), 'g', 'g')).toEqual(['HERE-1', 'IN-1']);
     expect(await members.ofGroup('g', EVERYWHERE)).toEqual(['HERE-1', 'IN-1']);
-    expect(await marked(GROUP_MEMBERS, 'everyone', 'everyone')).toEqual(['HERE-1', 'HERE-2']);
+    expect(await marked(groupMembers(), 'everyone', 'everyone')).toEqual(['HERE-1', 'HERE-2']);
     expect(await members.ofGroup('everyone', EVERYWHERE)).toEqual(['HERE-1', 'HERE-2']);
   });
 });
