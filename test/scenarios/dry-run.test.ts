@@ -237,6 +237,32 @@ describe('a dry run', () => {
     expect(put.withheld.map((one) => one.identifier)).toEqual([forPhones]);
   });
 
+  it('tells of an activation that would fail, since the device is not given all that it names', async () => {
+    const watch = await device();
+    const [given, withheld] = [
+      await echo(fresh('given'), '1'),
+      await declare(fresh('phones'), 'com.apple.configuration.watch.enrollment', {
+        EnrollmentProfileURL: 'https://x.example/',
+      }),
+    ];
+    const [fine, failing, lacking] = [
+      await declare(fresh('fine'), SIMPLE, { StandardConfigurations: [given] }),
+      await declare(fresh('failing'), SIMPLE, { StandardConfigurations: [given, withheld] }),
+      await declare(fresh('lacking'), SIMPLE, {
+        StandardConfigurations: [await echo(fresh('outside'), '1')],
+      }),
+    ];
+    const set = named('set');
+    await putSet(set, [given, withheld, fine, failing, lacking]);
+    const { activations } = await only({ assign: { set, device: watch.udid } });
+    const verdicts = Object.fromEntries(activations.map((one) => [one.identifier, [one.active, one.doubt]]));
+    expect([fine, failing, lacking].map((identifier) => verdicts[identifier])).toEqual([
+      [true, null],
+      [false, 'missing-configurations'],
+      [false, 'missing-configurations'],
+    ]);
+  });
+
   it('judges activations by the last status and by properties, and says what it cannot judge', async () => {
     const watch = await device();
     await report(watch, {

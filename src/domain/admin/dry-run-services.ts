@@ -40,7 +40,7 @@ export interface ActivationForecast {
   readonly identifier: string;
   /** Null where the last status does not tell. */
   readonly active: boolean | null;
-  /** Why it does not. */
+  /** Why it does not tell; or that the device does not have all its configurations, so that it fails. */
   readonly doubt: string | null;
 }
 

@@ -117,7 +117,9 @@ function wanted(
     for (const declaration of declarations)
       all.set(declaration.identifier, { declaration, origin: { sets: [], setting } });
   };
-  add(assigned.watchEnrollment ?? heldWatchEnrollment(device.declarations), 'watch-enrollment');
+  // Everyone's is the phones': a watch could not make anything of it.
+  if (device.platform === 'iOS')
+    add(assigned.watchEnrollment ?? heldWatchEnrollment(device.declarations), 'watch-enrollment');
   add(propertiesDeclaration(assigned.properties), 'properties');
   add(
     subscriptionDeclarations(assigned.subscriptions, device, known.capabilities, known.catalogs.status),

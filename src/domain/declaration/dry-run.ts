@@ -195,11 +195,15 @@ export class DryRuns implements DryRunner {
       if (one.type === PROPERTIES) Object.assign(properties, payloads.get(one.identifier));
     const items = (await this.#options.devices.of(udid).statusItems()) ?? [];
     const context = { status: nested(items), properties };
+    const configurations = given.filter((one) => one.kind === 'configuration').map((one) => one.identifier);
     return given
       .filter((one) => one.kind === 'activation')
-      .map(({ identifier }) =>
-        forecastActivation(identifier, payloads.get(identifier)?.['Predicate'], context),
-      );
+      .map(({ identifier }) => {
+        const { Predicate, StandardConfigurations } = payloads.get(identifier) ?? {};
+        if (!isWithin(StandardConfigurations, new Set(configurations)))
+          return { identifier, active: false, doubt: 'missing-configurations' };
+        return forecastActivation(identifier, Predicate, context);
+      });
   }
 
   async #payloads(given: readonly CompiledDeclaration[]): Promise<ReadonlyMap<string, JsonObject>> {
@@ -234,6 +238,11 @@ function compare(
     ...changes,
     ...removed.map(({ identifier, kind }): ForecastChange => ({ identifier, kind, change: 'remove' })),
   ];
+}
+
+/** Without one of its configurations an activation fails on the device as a whole. */
+function isWithin(configurations: JsonValue | undefined, given: ReadonlySet<string>): boolean {
+  return Array.isArray(configurations) && configurations.every((one) => given.has(String(one)));
 }
 
 function forecastActivation(

@@ -42,11 +42,11 @@ export interface DueQueue {
   ask(): Promise<void>;
 }
 
-/** Four reads and a claim in D1, and two calls to each object. */
+/** Some six reads and a claim in D1, and two calls to each object; of those that change a third, and the reads again. */
 const CHUNK = 50;
 /** So many are told before an administrator has the answer: a second, on a slow day. */
 const INLINE_MAX = 100;
-/** A message of the queue: 600 calls and some 60 statements, far from the 10,000 that one invocation may make. */
+/** A message of the queue: at most 900 calls and some 90 statements, far from the 10,000 that one invocation may make. */
 const PER_MESSAGE = 300;
 /** Messages at once, each of which goes on until nothing is left. */
 const MESSAGES = 4;

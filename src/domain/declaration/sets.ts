@@ -70,16 +70,22 @@ export class Sets implements DeclarationSets {
   ): Promise<Outcome<PutSet, SetPutRefusal>> {
     const parsed = parseSetName(name);
     if (!parsed.ok) return parsed;
-    const { store, library, due } = this.#options;
-    const known = await library.kindsOf(identifiers);
-    const unknown = identifiers.filter((one) => !known.has(one) || one.startsWith(RESERVED_PREFIX));
+    const { store, due } = this.#options;
+    const unknown = await this.#unknown(identifiers);
     if (unknown.length > 0) return refuse({ kind: 'unknown-declarations', identifiers: unknown });
     const before = await store.find(name);
     const declarations = [...new Set(identifiers)].sort();
     if (before !== null && isSame(before.declarations, declarations))
       return ok({ changed: before, created: false, waiting: 0 });
     const change = this.#change(nowMs);
-    await store.put(name, declarations, change);
+    try {
+      await store.put(name, declarations, change);
+    } catch (error) {
+      // One of them was deleted since they were looked up: the set was not written.
+      const gone = await this.#unknown(declarations);
+      if (gone.length === 0) throw error;
+      return refuse({ kind: 'unknown-declarations', identifiers: gone });
+    }
     const waiting = await due.settle(change);
     const { devices, groups } = before ?? { devices: 0, groups: [] };
     const changed = { name, declarations, devices, groups, updatedAtMs: nowMs };
@@ -181,6 +187,12 @@ export class Sets implements DeclarationSets {
 
   waiting() {
     return this.#options.due.waiting();
+  }
+
+  /** Of these, what no set can hold: not there, or the server's own. */
+  async #unknown(identifiers: readonly string[]): Promise<readonly string[]> {
+    const known = await this.#options.library.kindsOf(identifiers);
+    return identifiers.filter((one) => !known.has(one) || one.startsWith(RESERVED_PREFIX));
   }
 
   #change(atMs: EpochMs): Change {

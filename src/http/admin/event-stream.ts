@@ -26,6 +26,8 @@ export interface StreamOptions {
   readonly limit: number;
   readonly pause: (ms: number) => Promise<void>;
   readonly frame: (event: FeedEvent) => string;
+  /** The place reached, where there is no event to carry it. */
+  readonly mark: (cursor: string) => string;
   /** A look failed; the stream ends. */
   readonly failed: (error: unknown) => void;
 }
@@ -47,14 +49,15 @@ export function eventStream(first: Portion, options: StreamOptions): Response {
 
 async function* portions(
   first: Portion,
-  { read, limit, pause, frame, failed }: StreamOptions,
+  { read, limit, pause, frame, mark, failed }: StreamOptions,
 ): AsyncGenerator<string, void, void> {
   yield `retry: ${RETRY_MS}\n\n`;
   let pauses = 0;
   let { items, cursor } = first;
   for (let reads = 1; ; reads++) {
-    // A comment keeps what stands between from giving up the connection.
-    yield items.length === 0 ? ':\n\n' : items.map(frame).join('');
+    // Without news, where to come back to: a client that began with the latest has no place of its own yet. It also
+    // keeps what stands between from giving up the connection.
+    yield items.length === 0 ? mark(cursor) : items.map(frame).join('');
     if (items.length < limit) {
       if (pauses === PAUSES_MAX) return;
       pauses += 1;

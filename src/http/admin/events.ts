@@ -33,7 +33,7 @@ export function events({ events: feed, pause }: AdminServices): Hono<AdminEnv> {
     const read = (page: PageQuery) => feed.read(filter, page);
     const first = await read({ cursor: cursor.value, limit });
     if (!first.ok) return refused(c, first.refusal);
-    if (streams) return eventStream(first.value, { read, limit, pause, frame, failed: logFailure(c) });
+    if (streams) return eventStream(first.value, { read, limit, pause, frame, mark, failed: logFailure(c) });
     return c.json({ items: first.value.items.map(view), cursor: encodeCursor(FEED, first.value.cursor) });
   });
 
@@ -60,6 +60,11 @@ function lastEventId(c: AdminContext): string | undefined {
 
 function view({ udid, kind, atMs, data }: FeedEvent) {
   return { kind, udid, at: timestamp(atMs), ...data };
+}
+
+/** HTML, server-sent events: an `id` without data is remembered, and nothing is dispatched. */
+function mark(cursor: string): string {
+  return `id: ${encodeCursor(FEED, cursor)}\n\n`;
 }
 
 /** JSON has no line break outside of its strings, nor in them. */

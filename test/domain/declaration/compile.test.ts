@@ -230,10 +230,18 @@ describe('a manifest', () => {
       plain('com.escapement.watch-enrollment.x'),
       plain('com.escapement.watch-enrollment.x.activation', { kind: 'activation' }),
     ];
-    const compiled = await compile({ list, watchEnrollment });
+    const compiled = await compile({ list, watchEnrollment }, { platform: 'iOS' });
     const entries = entriesOf(compiled).map((one) => one.identifier);
     expect(entries).toHaveLength(MANIFEST_ENTRIES_MAX);
     expect(entries).toEqual(expect.arrayContaining(watchEnrollment.map((one) => one.identifier)));
+  });
+
+  it('of a watch has nothing of a watch enrollment that is everyone’s', async () => {
+    const watchEnrollment = [
+      plain('com.escapement.watch-enrollment.x'),
+      plain('com.escapement.watch-enrollment.x.activation', { kind: 'activation' }),
+    ];
+    expect(await compile({ watchEnrollment }, { platform: 'watchOS' })).toEqual([]);
   });
 
   it('keeps the watch enrollment that it holds when its assignment recorded none', async () => {

@@ -334,6 +334,25 @@ describe('a set', () => {
     expect((await call('DELETE', at(b))).status).toBe(204);
   });
 
+  it('says so when one of its declarations is deleted as it is put', async () => {
+    for (let round = 0; round < 8; round++) {
+      const id = fresh('race');
+      await create(id, echo('a'));
+      const [put, removed] = await Promise.all([
+        call('PUT', `/sets/${fresh('set')}`, { declarations: [id] }),
+        call('DELETE', at(id)),
+      ]);
+      const outcome = [
+        put.kind === '' ? put.status : put.kind,
+        removed.kind === '' ? removed.status : removed.kind,
+      ];
+      expect([
+        [201, 'still-referenced'],
+        ['unknown-declarations', 204],
+      ]).toContainEqual(outcome);
+    }
+  });
+
   it('names declarations of administrators that exist, at most 200', async () => {
     const put = (declarations: string[]) => call('PUT', `/sets/${fresh('set')}`, { declarations });
     const unknown = await put(['none', 'com.escapement.anchor.x']);

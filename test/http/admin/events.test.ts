@@ -109,6 +109,14 @@ function framesOf({ text }: Answer): Frame[] {
 const said = (answer: Answer) => framesOf(answer).map(({ data }) => JSON.parse(data ?? '').name);
 
 describe('a stream', () => {
+  it('without news tells the place to come back to, which makes no event', async () => {
+    happen('a', 'b');
+    const answer = await send('GET', '/events?after=latest', undefined, STREAM);
+    expect(framesOf(answer)).toEqual([]);
+    const places = answer.text.split('\n\n').filter((block) => block.startsWith('id: '));
+    expect(new Set(places)).toEqual(new Set([`id: ${cursorOf(2)}`]));
+  });
+
   it('tells what is there and what comes while it lasts, each with its cursor, and ends', async () => {
     happen('a', 'b');
     let pauses = 0;
