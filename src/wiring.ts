@@ -333,8 +333,12 @@ async function tellOwner(message: DeviceMessage, { pairings, due, waker }: Owner
       await pairings.progress(message.watchUdid, message.pairingId, message.step, message.atMs);
       return;
     case 'compile':
-      // D1 has its mark: what fails here, the sweeper makes good.
-      await due.settle(compileChange(message));
+      try {
+        await due.settle(compileChange(message));
+      } catch (error) {
+        // D1 has its mark, and the sweeper makes it good; results behind this message must not wait for that.
+        consoleLog().event('manifest-missed', { udid: message.udid, error: String(error) });
+      }
       return;
     case 'wake':
       await waker.wake(message.udid);

@@ -11,6 +11,7 @@ export interface Answer {
   /** Of a problem document, without its prefix; empty otherwise. */
   readonly kind: string;
   readonly type: string;
+  readonly etag: string;
   readonly body: Json;
 }
 
@@ -27,5 +28,6 @@ export async function call(
   const body = text === '' ? null : JSON.parse(text);
   const kind = response.ok ? '' : String(body?.type).replace('urn:escapement:problem:', '');
   const type = response.headers.get('Content-Type') ?? '';
-  return { status: response.status, kind, type, body };
+  const etag = response.headers.get('ETag') ?? '';
+  return { status: response.status, kind, type, etag, body };
 }

@@ -2,32 +2,11 @@
 import { env, exports } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { randomUuid } from '../../../src/pki/random.ts';
+import { type Answer, call } from '../../support/admin-call.ts';
 import { enrolledDevice, session } from '../../support/device.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever document came
 type Json = any;
-
-interface Answer {
-  readonly status: number;
-  readonly kind: string;
-  readonly etag: string;
-  readonly body: Json;
-}
-
-async function call(
-  method: string,
-  path: string,
-  json?: Json,
-  more: Record<string, string> = {},
-): Promise<Answer> {
-  const headers = { Authorization: `Bearer ${env.ADMIN_KEY}`, 'Content-Type': 'application/json', ...more };
-  const init = json === undefined ? { method, headers } : { method, headers, body: JSON.stringify(json) };
-  const response = await exports.default.fetch(new Request(`${env.PUBLIC_URL}/api/v1${path}`, init));
-  const text = await response.text();
-  const body = text === '' ? null : JSON.parse(text);
-  const kind = response.ok ? '' : String(body?.type).replace('urn:escapement:problem:', '');
-  return { status: response.status, kind, etag: response.headers.get('ETag') ?? '', body };
-}
 
 const CREATE = { 'If-None-Match': '*' };
 const fresh = (name: string) => `com.example.${name}.${randomUuid().slice(0, 8)}`;
