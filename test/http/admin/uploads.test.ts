@@ -508,7 +508,7 @@ describe('a profile', () => {
   it('is asked for by its content type, its precondition and its size', async () => {
     const id = fresh('edge');
     const xml = mobileConfig();
-    expect((await putProfile(id, xml, { ...CREATE, 'Content-Type': 'application/json' })).kind).toBe(
+    expect((await putProfile(id, xml, { ...CREATE, 'Content-Type': 'text/plain' })).kind).toBe(
       'not-a-profile',
     );
     expect((await putProfile(id, xml, {})).kind).toBe('precondition-required');
