@@ -3,16 +3,24 @@
  * everything is judged: by the catalog, by the rules of its type, and as a whole. Pure but for the digest: the same
  * description under the same identifier is the same bytes. It signs nothing and stores nothing.
  */
+import { findEntry } from '../../protocol/catalog/catalog.ts';
 import type { CatalogEntry } from '../../protocol/catalog/entry.ts';
 import { type JsonObject, type JsonValue, jsonToPlist, plistToJson } from '../../protocol/plist/json.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import { judgeByCatalog, warnOfDeprecation } from './catalog-judgement.ts';
-import type { BuiltPayload, BuiltProfile, InvalidProfile, PayloadDraft, ProfileDraft } from './draft.ts';
+import {
+  type BuiltPayload,
+  type BuiltProfile,
+  IDENTITIES_MAX,
+  type InvalidProfile,
+  type PayloadDraft,
+  type ProfileDraft,
+} from './draft.ts';
 import { payloadKeys, profileKeys, writeProfile } from './envelope.ts';
 import { Findings } from './findings.ts';
 import { rulesOf } from './payload-rules.ts';
-import { resolveReferences, type Target } from './references.ts';
+import { PAYLOAD, resolveReferences, type Target } from './references.ts';
 import { type Sha256Hex, uuidOf } from './uuid.ts';
 
 export interface BuildOptions {
@@ -50,6 +58,7 @@ export async function buildProfile(
   if (readable === null) return invalid(found);
   const parts = await partsOf(readable, options);
   judgeNames(parts, found);
+  if (tooManyIdentities(parts, found)) return invalid(found);
   const targets = new Map(
     parts.map(({ name, type, payloadUuid: uuid }): [string, Target] => [name, { type, uuid }]),
   );
@@ -131,6 +140,15 @@ function judgeNames(parts: readonly Part[], found: Findings): void {
   }
 }
 
+/** Before the first is opened. */
+function tooManyIdentities(parts: readonly Part[], found: Findings): boolean {
+  const beyond = parts.filter(({ type }) => type === PAYLOAD.pkcs12)[IDENTITIES_MAX];
+  if (beyond === undefined) return false;
+  const expected = `at most ${IDENTITIES_MAX} PKCS#12 payloads in a profile`;
+  found.problem({ path: `${beyond.place}.type`, rule: 'count', expected });
+  return true;
+}
+
 async function judgePart(
   part: Part,
   targets: ReadonlyMap<string, Target>,
@@ -151,11 +169,11 @@ async function judgePart(
     });
   const rules = rulesOf(type);
   const prepared = rules?.prepare?.(draft.keys, found, uuid) ?? draft.keys;
-  const lenient = allowUnknown && rules === null;
-  const keys = resolveReferences(prepared, found, { targets, lenient });
+  const entry = await findEntry('profile', type);
+  const keys = resolveReferences(prepared, found, { targets, lenient: entry === null });
   const content = payloadKeys(draft, { identifier, uuid }, keys);
   const placeOf = (path: string) => (path === 'PayloadType' ? `${place}.type` : `${place}.keys.${path}`);
-  const entry = await judgeByCatalog({ type, content, allowUnknown, placeOf }, all);
+  await judgeByCatalog({ type, content, allowUnknown, placeOf }, all);
   if (entry !== null) warnOfDeprecation(entry, keys, found, `${place}.type`);
   // Rules read the keys that the catalog has found to be of their types.
   if (all.problems.length === before) await rules?.judge(keys, found);

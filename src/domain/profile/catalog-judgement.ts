@@ -2,7 +2,6 @@
  * The keys of a payload against the catalog, on the platforms that the profile may meet. In a profile for one platform
  * what that lacks is a problem; in a profile for any, what only one has is a warning that names the other.
  */
-import { findEntry } from '../../protocol/catalog/catalog.ts';
 import type { CatalogEntry, PlatformRule } from '../../protocol/catalog/entry.ts';
 import { type ContentProblem, validate } from '../../protocol/catalog/validate.ts';
 import type { JsonObject } from '../../protocol/plist/json.ts';
@@ -23,8 +22,7 @@ export interface Judged {
   readonly placeOf: (path: string) => string;
 }
 
-/** Null where the type is not in the catalog. */
-export async function judgeByCatalog(judged: Judged, all: Findings): Promise<CatalogEntry | null> {
+export async function judgeByCatalog(judged: Judged, all: Findings): Promise<void> {
   const { type, content, allowUnknown, placeOf } = judged;
   const problemsOn = async (platform: Platform | null): Promise<readonly ContentProblem[]> => {
     const target = platform === null ? undefined : { platform };
@@ -43,7 +41,6 @@ export async function judgeByCatalog(judged: Judged, all: Findings): Promise<Cat
       for (const problem of await problemsOn(platform)) all.warning({ ...placed(problem), platform });
     }
   }
-  return findEntry('profile', type);
 }
 
 /** Of the type and its own keys; what is nested is seldom deprecated and never alone. */

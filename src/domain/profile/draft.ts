@@ -10,6 +10,8 @@ import type { Finding } from './findings.ts';
 
 /** A device keeps one of most types; the largest profiles in the field have some twenty payloads. */
 export const PAYLOADS_MAX = 50;
+/** Opening one takes up to 100,000 iterations of its key derivation, some three times over. */
+export const IDENTITIES_MAX = 5;
 
 export interface ProfileDraft {
   readonly displayName: string;
