@@ -68,6 +68,17 @@ describe('the catalog', () => {
     expect(relatedStatus).toEqual(['passcode.is-compliant', 'passcode.is-present']);
   });
 
+  it('gives a per-app VPN the keys of a VPN, and a watch those of IKEv2 alone', async () => {
+    const { keys } = await found('profile', 'com.apple.vpn.managed.applayer');
+    const elsewhere = keys?.filter(({ platforms }) => platforms?.watchOS === null).map(({ name }) => name);
+    expect(keys?.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['VPNUUID', 'VPNType', 'IKEv2', 'DNS']),
+    );
+    expect(elsewhere).toEqual(expect.arrayContaining(['SafariDomains', 'VPN', 'IPSec', 'AlwaysOn']));
+    for (const name of ['VPNUUID', 'VPNType', 'UserDefinedName', 'IKEv2', 'DNS', 'Proxies'])
+      expect(elsewhere).not.toContain(name);
+  });
+
   it('holds what a command brings back', async () => {
     const { keys, responseKeys } = await found('command', 'SecurityInfo');
     expect(keys).toEqual([]);
