@@ -5,7 +5,7 @@
 
 import { type Config, readAccessRights, readConfig } from './config.ts';
 import { BootstrapKey } from './domain/admin/bootstrap-key.ts';
-import type { GatheredServices } from './domain/admin/command-services.ts';
+import type { GatheredServices } from './domain/admin/order-services.ts';
 import type { AdminServices } from './domain/admin/services.ts';
 import { CommandAdmission } from './domain/command/admission.ts';
 import { AvailableCommands } from './domain/command/advisor.ts';

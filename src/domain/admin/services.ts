@@ -16,7 +16,7 @@ import type { StatusItem } from '../declaration/status-merge.ts';
 import type { EventFeed } from '../event/feed.ts';
 import type { LinkGrant } from '../identity/one-time-link.ts';
 import type { CommandUuid, Platform, SerialNumber, Udid } from '../ids.ts';
-import type { CommandAdvisor, GatheredServices } from './command-services.ts';
+import type { CommandAdvisor, GatheredServices } from './order-services.ts';
 import type {
   Changed,
   DeclarationLibrary,
