@@ -127,6 +127,17 @@ describe('security', () => {
     expect(JSON.stringify(onPhone)).not.toContain('allowLockScreenNotificationsView');
   });
 
+  it('a phone that may have no watch resets the one it has', async () => {
+    const phone = await stage.phone();
+    const watch = await stage.watch({}, phone);
+    stage.server.udid = phone.udid;
+    await stage.install(
+      phone,
+      stage.profile('none', { type: 'com.apple.applicationaccess', allowPairedWatch: false }),
+    );
+    expect([watch.facts.erased, watch.profile, phone.profile === null]).toEqual([true, null, false]);
+  });
+
   it('a lock locks, and a message is shown; an erasure is the last thing said', async () => {
     const phone = await stage.phone();
     const watch = await stage.watch({}, phone);
