@@ -16,7 +16,6 @@ import type { StatusItem } from '../declaration/status-merge.ts';
 import type { EventFeed } from '../event/feed.ts';
 import type { LinkGrant } from '../identity/one-time-link.ts';
 import type { CommandUuid, Platform, SerialNumber, Udid } from '../ids.ts';
-import type { CommandAdvisor, GatheredServices } from './order-services.ts';
 import type {
   Changed,
   DeclarationLibrary,
@@ -26,6 +25,7 @@ import type {
   UnknownGroup,
 } from './declaration-services.ts';
 import type { DryRunner } from './dry-run-services.ts';
+import type { CommandAdvisor, GatheredServices } from './order-services.ts';
 import type { AssetLibrary, ProfileLibrary } from './upload-services.ts';
 
 /** Who is asking. `id` names the key in records; it is not the key. */

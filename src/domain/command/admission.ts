@@ -63,14 +63,30 @@ export interface AdmissionOptions {
   readonly isEnrollmentProfile: (identifier: string) => boolean;
 }
 
+type Judgement = Outcome<null, CommandRefusal>;
+
 export class CommandAdmission {
   readonly #options: AdmissionOptions;
+  /** An order for many devices is one dictionary for all of them, and most are alike: a large profile is read once. */
+  readonly #judged = new WeakMap<PlistDict, Map<string, Promise<Judgement>>>();
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
   }
 
-  async judge(judged: JudgedCommand, device: JudgedDevice): Promise<Outcome<null, CommandRefusal>> {
+  judge(judged: JudgedCommand, device: JudgedDevice): Promise<Judgement> {
+    const known = this.#judged.get(judged.command) ?? new Map<string, Promise<Judgement>>();
+    this.#judged.set(judged.command, known);
+    const { platform, osVersion, supervised, hasUnlockToken, productName } = device;
+    const { requestType, allowUnknown } = judged;
+    const alike = [requestType, allowUnknown, platform, osVersion, supervised, hasUnlockToken, productName];
+    const key = JSON.stringify(alike);
+    const judgement = known.get(key) ?? this.#judge(judged, device);
+    known.set(key, judgement);
+    return judgement;
+  }
+
+  async #judge(judged: JudgedCommand, device: JudgedDevice): Promise<Judgement> {
     const { requestType, command, allowUnknown = false } = judged;
     const catalog = await loadCatalog('command');
     const target = this.#target(device);
