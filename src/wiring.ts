@@ -9,7 +9,11 @@ import type { GatheredServices } from './domain/admin/order-services.ts';
 import type { AdminServices } from './domain/admin/services.ts';
 import { CommandAdmission } from './domain/command/admission.ts';
 import { AvailableCommands } from './domain/command/advisor.ts';
+import { CommandChannel } from './domain/command/channel.ts';
+import { CommandContents } from './domain/command/content.ts';
+import { commandSecrets } from './domain/command/seal.ts';
 import { CommandQueue } from './domain/command/service.ts';
+import { CommandSweeper } from './domain/command/sweeper.ts';
 import { DeclarativeManagementService } from './domain/declaration/ddm.ts';
 import { DryRuns } from './domain/declaration/dry-run.ts';
 import { DueManifests } from './domain/declaration/due.ts';
@@ -88,7 +92,7 @@ export function servicesFor(env: Env): Promise<Services> {
   return services;
 }
 
-/** What needs no secret: the device's side of the queue and the assignments. Objects use it too. */
+/** What needs no secret: the sweeper's side of the queue, and the assignments. Objects use it too. */
 export function fleetFor(env: Env) {
   const db = new Database(env.DB);
   const devices = new ObjectDevices(env.DEVICE);
@@ -97,17 +101,8 @@ export function fleetFor(env: Env) {
   const events = new D1Events(db);
   const waker = new LogWaker(consoleLog());
   const admission = new CommandAdmission({ accessRights: () => readAccessRights(env), isEnrollmentProfile });
-  const queueOver = (database: Database, known: typeof isKnown) =>
-    new CommandQueue({ store: new D1Commands(database), devices, waker, isKnown: known, admission });
-  const commands = queueOver(db, isKnown);
-  const gathered = (): GatheredServices => {
-    const database = new GatheringDatabase(env.DB);
-    const gatheredIndex = new D1Devices(database);
-    return {
-      commands: queueOver(database, (udid) => gatheredIndex.isKnown(udid)),
-      devices: new FreshDirectory(gatheredIndex, devices),
-    };
-  };
+  const store = new D1Commands(db);
+  const sweeper = new CommandSweeper({ store, devices, waker });
   const manifests = new ManifestCompiler({
     devices,
     source: new D1Assignments(db),
@@ -122,16 +117,39 @@ export function fleetFor(env: Env) {
     queue: new QueueDue(env.FANOUT, consoleLog()),
     manifests,
   });
-  return { db, devices, index, isKnown, events, waker, admission, commands, gathered, manifests, due };
+  return { db, devices, index, isKnown, events, waker, admission, store, sweeper, manifests, due };
+}
+
+/** Both ends of the command queue, which need the key that commands are sealed with. */
+export function commandsFor(env: Env, fleet: ReturnType<typeof fleetFor>, key: SealKey) {
+  const { store, devices, waker, isKnown, admission } = fleet;
+  const contents = new CommandContents(commandSecrets(key));
+  const queue = { devices, waker, contents, admission };
+  const commands = new CommandQueue({ ...queue, store, isKnown });
+  const gathered = (): GatheredServices => {
+    const database = new GatheringDatabase(env.DB);
+    const index = new D1Devices(database);
+    const over = { store: new D1Commands(database), isKnown: (udid: Udid) => index.isKnown(udid) };
+    return { commands: new CommandQueue({ ...queue, ...over }), devices: new FreshDirectory(index, devices) };
+  };
+  const channel = new CommandChannel({
+    store,
+    devices,
+    contents,
+    onGivenUp: (udid, commandUuid, status) =>
+      consoleLog().event('command-given-up', { udid, commandUuid, reason: status }),
+  });
+  return { commands, gathered, channel };
 }
 
 async function build(env: Env): Promise<Services> {
   const config = await readConfig(env);
-  const { db, devices, index, isKnown, events, admission, commands, gathered, manifests, due } =
-    fleetFor(env);
+  const fleet = fleetFor(env);
+  const { db, devices, index, isKnown, events, admission, manifests, due } = fleet;
   const authority = await importAuthority(config.caCertificatePem, config.caKeyPem.expose());
   const keys = await PairingTokenKeys.import(config.tokenKeys.expose());
   const sealKey = await importSealKey(config.storageKey.expose());
+  const { commands, gathered, channel } = commandsFor(env, fleet, sealKey);
 
   const store = new D1Declarations(db);
   const rendered = new KvRendered(env.RENDERED);
@@ -255,7 +273,7 @@ async function build(env: Env): Promise<Services> {
     jwks: keys.publicJwks(),
     mdm: {
       verifier: new DeviceVerifier(ownChain, records),
-      commands,
+      commands: channel,
       checkIn: new CheckInService({
         devices,
         pairing,
