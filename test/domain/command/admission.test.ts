@@ -445,6 +445,31 @@ describe('what a platform lacks', () => {
   });
 });
 
+describe('one command for several devices', () => {
+  it('is judged for each kind of device, whatever was said of it for another', async () => {
+    const command: PlistDict = new Map([['RequestType', 'RestartDevice']]);
+    const one = admission();
+    const judge = async (device: JudgedDevice) =>
+      (await one.judge({ requestType: 'RestartDevice', command }, device)).ok;
+    const devices = [
+      PHONE,
+      WATCH,
+      { ...PHONE, osVersion: '9.0' },
+      { ...PHONE, supervised: false },
+      { ...PHONE },
+    ];
+    expect(await Promise.all(devices.map(judge))).toEqual([true, false, false, false, true]);
+  });
+
+  it('is judged anew with allowUnknown', async () => {
+    const command: PlistDict = new Map([['RequestType', 'Moon']]);
+    const one = admission();
+    const judge = async (allowUnknown: boolean) =>
+      (await one.judge({ requestType: 'Moon', command, allowUnknown }, WATCH)).ok;
+    expect([await judge(false), await judge(true), await judge(false)]).toEqual([false, true, false]);
+  });
+});
+
 describe('what a device takes', () => {
   it('is said of every command, as the order of one would be judged', async () => {
     const said = await admission(without('AllowDeviceErase')).available({ ...WATCH, hasUnlockToken: false });
