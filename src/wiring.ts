@@ -38,6 +38,7 @@ import { PhoneEnrollment } from './domain/pairing/phone-enrollment.ts';
 import type { ProfileBuilder } from './domain/pairing/ports.ts';
 import { PairingService } from './domain/pairing/service.ts';
 import { machineInfoVerifier, tokenKeys } from './domain/pairing/verifiers.ts';
+import { ProfileBuilds } from './domain/profile/service.ts';
 import { ObjectDevices } from './durable/device/gateway.ts';
 import { issuanceCells } from './durable/issuance/cells.ts';
 import { durablePairings } from './durable/pairing/pairings.ts';
@@ -243,6 +244,7 @@ async function build(env: Env): Promise<Services> {
     declarations,
     assets: uploads.assets,
     profiles: uploads.profiles,
+    profileBuilder: new ProfileBuilds({ sha256Hex, isEnrollmentProfile }),
     sets: new Sets({ store: sets, groups, library, manifests, due, devices, isKnown, newUuid: randomUuid }),
     groups: new Groups({ store: groups, due, newUuid: randomUuid }),
     settings: new Settings({

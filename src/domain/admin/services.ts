@@ -28,6 +28,7 @@ import type {
 } from './declaration-services.ts';
 import type { DryRunner } from './dry-run-services.ts';
 import type { CommandAdvisor, GatheredServices } from './order-services.ts';
+import type { ProfileBuilder } from './profile-build-services.ts';
 import type { AssetLibrary, ProfileLibrary } from './upload-services.ts';
 
 /** Who is asking. `id` names the key in records; it is not the key. */
@@ -369,6 +370,7 @@ export interface AdminServices {
   readonly declarations: DeclarationLibrary;
   readonly assets: AssetLibrary;
   readonly profiles: ProfileLibrary;
+  readonly profileBuilder: ProfileBuilder;
   readonly sets: DeclarationSets;
   readonly groups: DeviceGroups;
   readonly settings: DeviceSettings;

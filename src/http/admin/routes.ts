@@ -20,6 +20,7 @@ import { groups } from './groups.ts';
 import { manifests } from './manifests.ts';
 import { manyCommands } from './many-commands.ts';
 import { pairings } from './pairings.ts';
+import { profileBuilds } from './profile-build.ts';
 import { profiles } from './profiles.ts';
 import { refused } from './refusals.ts';
 import { sets } from './sets.ts';
@@ -47,6 +48,7 @@ export function adminApp(services: AdminServices): Hono<AdminEnv> {
   app.route('/declarations', declarations(services));
   app.route('/assets', assets(services));
   app.route('/profiles', profiles(services));
+  app.route('/profiles', profileBuilds(services));
   app.route('/sets', sets(services));
   app.route('/events', events(services));
   app.route('/groups', groups(services));

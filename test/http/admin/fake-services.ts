@@ -206,6 +206,7 @@ export class FakeServices {
       declarations: {} as AdminServices['declarations'],
       assets: {} as AdminServices['assets'],
       profiles: {} as AdminServices['profiles'],
+      profileBuilder: {} as AdminServices['profileBuilder'],
       sets: {} as AdminServices['sets'],
       groups: {} as AdminServices['groups'],
       settings: {} as AdminServices['settings'],
