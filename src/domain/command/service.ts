@@ -6,7 +6,6 @@
 
 import type { ConnectReport } from '../../protocol/mdm/connect.ts';
 import { encodeCommand } from '../../protocol/mdm/connect.ts';
-import { isDict } from '../../protocol/plist/value.ts';
 import { type Bytes, readUtf8 } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse, Unavailable } from '../../std/outcome.ts';
 import { addMs, type EpochMs, MINUTE_MS } from '../../std/time.ts';
@@ -24,6 +23,7 @@ import type {
   UnknownDevice,
 } from '../admin/services.ts';
 import type { DeviceDescription, Devices } from '../enrollment/device.ts';
+import { factsOfAnswer } from '../enrollment/facts.ts';
 import type { DeviceRefusal } from '../enrollment/state.ts';
 import type { VerifiedDevice } from '../identity/verified-device.ts';
 import type { CommandUuid, Udid } from '../ids.ts';
@@ -146,7 +146,7 @@ export class CommandQueue implements CommandService {
         status,
         commandUuid,
         raw: status === 'Idle' ? new Uint8Array(0) : report.raw,
-        supervised: toldSupervised(report),
+        facts: factsOfAnswer(report.content),
       },
       nowMs,
     );
@@ -209,11 +209,4 @@ export class CommandQueue implements CommandService {
   async #describe(udid: Udid): Promise<DeviceDescription | null> {
     return (await this.#isKnown(udid)) ? this.#devices.of(udid).describe() : null;
   }
-}
-
-/** `IsSupervised` of a DeviceInformation answer: what tells that an iPhone cannot host managed watches. */
-function toldSupervised(report: ConnectReport): boolean | null {
-  const responses = report.content.get('QueryResponses');
-  const supervised = responses !== undefined && isDict(responses) ? responses.get('IsSupervised') : undefined;
-  return typeof supervised === 'boolean' ? supervised : null;
 }

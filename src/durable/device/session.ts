@@ -4,7 +4,10 @@
  */
 import { chooseCandidate, decideNext, decideReport } from '../../domain/command/queue.ts';
 import type { ConnectStep, DeviceReport, Offer } from '../../domain/enrollment/device.ts';
+import { signOf } from '../../domain/enrollment/ending.ts';
+import { withFacts } from '../../domain/enrollment/facts.ts';
 import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
+import type { Enrollment } from '../../domain/enrollment/state.ts';
 import type { CommandUuid, Udid } from '../../domain/ids.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import type { EpochMs } from '../../std/time.ts';
@@ -14,23 +17,28 @@ import type { DeviceStore } from './store.ts';
 /** One unreadable result could be a mishap on the way, and a second; a device resends the same bytes each time. */
 const UNREADABLE_MAX = 3;
 
-type Result = { readonly status: string; readonly raw: Bytes | null; readonly supervised: boolean | null };
+type Result = Pick<DeviceReport, 'facts'> & { readonly status: string; readonly raw: Bytes | null };
+
+export interface SessionHost {
+  readonly udid: Udid;
+  readonly post: (message: DeviceMessage) => void;
+  /** What the device told changes what is known of it. */
+  readonly became: (enrollment: Enrollment, nowMs: EpochMs) => void;
+}
 
 export class CommandSession {
   readonly #store: DeviceStore;
   readonly #declare: DeclareCommand;
   readonly #udid: Udid;
-  readonly #post: (message: DeviceMessage) => void;
+  readonly #post: SessionHost['post'];
+  readonly #became: SessionHost['became'];
 
-  constructor(
-    store: DeviceStore,
-    declare: DeclareCommand,
-    host: { readonly udid: Udid; readonly post: (message: DeviceMessage) => void },
-  ) {
+  constructor(store: DeviceStore, declare: DeclareCommand, host: SessionHost) {
     this.#store = store;
     this.#declare = declare;
     this.#udid = host.udid;
     this.#post = host.post;
+    this.#became = host.became;
   }
 
   report(enrollmentId: string, report: DeviceReport, nowMs: EpochMs): ConnectStep {
@@ -90,7 +98,7 @@ export class CommandSession {
   countUnreadable(nowMs: EpochMs): boolean {
     const { outstanding } = this.#store;
     if (outstanding === null || this.#store.countUnreadable() < UNREADABLE_MAX) return false;
-    const report = { status: 'Unreadable', raw: null, supervised: null };
+    const report = { status: 'Unreadable', raw: null, facts: null };
     this.#settle(outstanding.commandUuid, 'error', report, nowMs);
     return true;
   }
@@ -134,15 +142,18 @@ export class CommandSession {
   }
 
   #settle(commandUuid: CommandUuid, state: 'acknowledged' | 'error', result: Result, nowMs: EpochMs): void {
-    const requestType = this.#store.outstanding?.requestType ?? null;
+    const { outstanding, enrollment } = this.#store;
+    const requestType = outstanding?.requestType ?? null;
     this.#store.saveOutstanding(null);
     this.#store.settle(commandUuid, 'answered', nowMs);
     this.#declare.ended(commandUuid);
-    const { status, raw, supervised } = result;
+    const { status, raw, facts } = result;
     const of = { udid: this.#udid, commandUuid, requestType };
     this.#post({ kind: 'result', ...of, state, status, answeredAtMs: nowMs, raw });
-    const { enrollment } = this.#store;
-    if (supervised !== null && enrollment !== null) this.#store.saveEnrollment({ ...enrollment, supervised });
+    if (enrollment === null || outstanding === null || state === 'error') return;
+    const known = facts === null ? enrollment : withFacts(enrollment, facts);
+    const why = signOf(outstanding.requestType, outstanding.body);
+    this.#became(why === null ? known : { ...known, presumedEnd: { why, commandUuid, atMs: nowMs } }, nowMs);
   }
 
   /** NotNow that was not the session's last word: the device will not come back by itself (handbook section 3). */

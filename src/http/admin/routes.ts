@@ -17,7 +17,9 @@ import type { AdminEnv } from './env.ts';
 import { events } from './events.ts';
 import { expectedDevices } from './expected-devices.ts';
 import { groups } from './groups.ts';
+import { inventory } from './inventory.ts';
 import { manifests } from './manifests.ts';
+import { pair } from './pair.ts';
 import { pairings } from './pairings.ts';
 import { profiles } from './profiles.ts';
 import { refused } from './refusals.ts';
@@ -39,6 +41,8 @@ export function adminApp(services: AdminServices): Hono<AdminEnv> {
   app.route('/enrollment-links', enrollmentLinks(services));
   app.route('/devices', devices(services));
   app.route('/devices', commands(services));
+  app.route('/devices', inventory(services));
+  app.route('/devices', pair(services));
   app.route('/watch-enrollment', watchEnrollment(services));
   app.route('/pairings', pairings(services));
   app.route('/expected-devices', expectedDevices(services));
