@@ -7,7 +7,11 @@ import { type Config, readAccessRights, readConfig } from './config.ts';
 import { BootstrapKey } from './domain/admin/bootstrap-key.ts';
 import type { AdminServices } from './domain/admin/services.ts';
 import { CommandAdmission } from './domain/command/admission.ts';
+import { CommandChannel } from './domain/command/channel.ts';
+import { CommandContents } from './domain/command/content.ts';
+import { commandSecrets } from './domain/command/seal.ts';
 import { CommandQueue } from './domain/command/service.ts';
+import { CommandSweeper } from './domain/command/sweeper.ts';
 import { DeclarativeManagementService } from './domain/declaration/ddm.ts';
 import { DryRuns } from './domain/declaration/dry-run.ts';
 import { DueManifests } from './domain/declaration/due.ts';
@@ -88,7 +92,7 @@ export function servicesFor(env: Env): Promise<Services> {
   return services;
 }
 
-/** What needs no secret: the device's side of the queue and the assignments. Objects use it too. */
+/** What needs no secret: the sweeper's side of the queue, and the assignments. Objects use it too. */
 export function fleetFor(env: Env) {
   const db = new Database(env.DB);
   const devices = new ObjectDevices(env.DEVICE);
@@ -97,7 +101,8 @@ export function fleetFor(env: Env) {
   const events = new D1Events(db);
   const waker = new LogWaker(consoleLog());
   const admission = new CommandAdmission({ accessRights: () => readAccessRights(env), isEnrollmentProfile });
-  const commands = new CommandQueue({ store: new D1Commands(db), devices, waker, isKnown, admission });
+  const store = new D1Commands(db);
+  const sweeper = new CommandSweeper({ store, devices, waker });
   const manifests = new ManifestCompiler({
     devices,
     source: new D1Assignments(db),
@@ -112,15 +117,32 @@ export function fleetFor(env: Env) {
     queue: new QueueDue(env.FANOUT, consoleLog()),
     manifests,
   });
-  return { db, devices, index, isKnown, events, waker, admission, commands, manifests, due };
+  return { db, devices, index, isKnown, events, waker, admission, store, sweeper, manifests, due };
+}
+
+/** Both ends of the command queue, which need the key that commands are sealed with. */
+export function commandsFor(fleet: ReturnType<typeof fleetFor>, key: SealKey) {
+  const { store, devices, waker, isKnown, admission } = fleet;
+  const contents = new CommandContents(commandSecrets(key));
+  const commands = new CommandQueue({ store, devices, waker, isKnown, contents, admission });
+  const channel = new CommandChannel({
+    store,
+    devices,
+    contents,
+    onGivenUp: (udid, commandUuid, status) =>
+      consoleLog().event('command-given-up', { udid, commandUuid, reason: status }),
+  });
+  return { commands, channel };
 }
 
 async function build(env: Env): Promise<Services> {
   const config = await readConfig(env);
-  const { db, devices, index, isKnown, events, commands, manifests, due } = fleetFor(env);
+  const fleet = fleetFor(env);
+  const { db, devices, index, isKnown, events, manifests, due } = fleet;
   const authority = await importAuthority(config.caCertificatePem, config.caKeyPem.expose());
   const keys = await PairingTokenKeys.import(config.tokenKeys.expose());
   const sealKey = await importSealKey(config.storageKey.expose());
+  const { commands, channel } = commandsFor(fleet, sealKey);
 
   const store = new D1Declarations(db);
   const rendered = new KvRendered(env.RENDERED);
@@ -244,7 +266,7 @@ async function build(env: Env): Promise<Services> {
     jwks: keys.publicJwks(),
     mdm: {
       verifier: new DeviceVerifier(ownChain, records),
-      commands,
+      commands: channel,
       checkIn: new CheckInService({
         devices,
         pairing,

@@ -186,8 +186,9 @@ describe('an answer', () => {
 
   it('to a query by name changes those alone', async () => {
     const phone = await enrolledPhone();
-    const app = (name: string) => ({ name, version: '1.0', managed: true });
-    for (const name of ['a', 'b', 'c']) phone.facts.apps.set(name, app(name));
+    const [builtIn] = phone.facts.apps.values();
+    if (builtIn === undefined) throw new Error('an iPhone comes with an application');
+    for (const identifier of ['a', 'b', 'c']) phone.facts.apps.set(identifier, { ...builtIn, identifier });
     await ask(phone, { RequestType: 'InstalledApplicationList' });
     phone.facts.apps.delete('b');
     phone.facts.apps.delete('c');

@@ -37,13 +37,17 @@ const erase = (device: Device) =>
     command: { RequestType: 'EraseDevice' },
     confirm: { serial: device.serial },
   });
-const unenroll = (device: Device) => {
-  device.answers.set('RemoveProfile', () => ({}));
-  return order(device, 'RemoveProfile', {
+const unenroll = (device: Device) =>
+  order(device, 'RemoveProfile', {
     command: { RequestType: 'RemoveProfile', Identifier: 'com.escapement.enrollment' },
     confirm: { serial: device.serial },
   });
-};
+
+/** It says so, and what would follow from it does not happen. */
+async function onlySayCheckOut(device: Device): Promise<void> {
+  const { status } = await device.checkIn('CheckOut', { Topic: String(device.profile?.topic) });
+  expect(status).toBe(200);
+}
 
 /** An iPhone that is enrolled by another link, without having checked out. */
 async function enrollAgain(phone: SimulatedPhone): Promise<void> {
@@ -83,7 +87,7 @@ describe('when an iPhone checks out', () => {
   it('a watch that speaks after that is there', async () => {
     const phone = await assignedPhone();
     const watch = await pairedWatch(phone);
-    await phone.checkOut();
+    await onlySayCheckOut(phone);
     await evictAllDurableObjects();
     await watch.connect();
     expect(await record(watch)).toMatchObject({
@@ -95,7 +99,7 @@ describe('when an iPhone checks out', () => {
   it('and a watch that checks out itself has simply ended', async () => {
     const phone = await assignedPhone();
     const watch = await pairedWatch(phone);
-    await phone.checkOut();
+    await onlySayCheckOut(phone);
     await watch.checkOut();
     expect(await record(watch)).toMatchObject({ state: 'checked-out', presumedGone: null });
     expect(await history(watch)).toMatchObject([{ ended: 'checked-out', endedAt: expect.any(String) }]);
@@ -110,7 +114,7 @@ describe('when an iPhone is told to go', () => {
     const phone = await assignedPhone();
     const watch = await pairedWatch(phone);
     // It says yes, and stays all the same.
-    phone.answers.set('EraseDevice', () => ({}));
+    for (const requestType of ['EraseDevice', 'RemoveProfile']) phone.answers.set(requestType, () => ({}));
     await phone.connect();
     const commandUuid = await act(phone);
     const next = await order(phone, 'ProfileList');
@@ -217,6 +221,18 @@ describe('a watch that is told to go', () => {
     });
     const states = await Promise.all([answered, commandUuid, waiting].map((one) => commandState(watch, one)));
     expect(states).toEqual(['acknowledged', 'acknowledged', 'canceled']);
+  });
+
+  it('and is unenrolled says so itself, if it can', async () => {
+    const phone = await assignedPhone();
+    const watch = await pairedWatch(phone);
+    const commandUuid = await unenroll(watch);
+    await watch.connect();
+    expect(await record(watch)).toMatchObject({ state: 'checked-out', presumedGone: null });
+    expect(await history(watch)).toMatchObject([
+      { ended: 'checked-out', presumedEnd: { why: 'removal-acknowledged', commandUuid } },
+    ]);
+    expect((await record(phone))['presumedGone']).toBeNull();
   });
 
   it('may come back to another iPhone, and belongs to that one alone', async () => {

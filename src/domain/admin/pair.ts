@@ -43,7 +43,7 @@ export async function describePair(
 }
 
 function sideOf(device: DeviceRecord): PairSide {
-  const of = (requestType: string) =>
-    consequencesOf({ requestType, profileIdentifier: '' }, device, () => true);
+  const command = new Map([['Identifier', '']]);
+  const of = (requestType: string) => consequencesOf({ requestType, command }, device, () => true).causes;
   return { device, ifUnenrolled: of('RemoveProfile'), ifErased: of('EraseDevice') };
 }

@@ -7,10 +7,8 @@
  * speaks again is there.
  */
 
-import { parsePlistDict } from '../../protocol/plist/parse.ts';
-import { isDict } from '../../protocol/plist/value.ts';
+import type { PlistDict } from '../../protocol/plist/value.ts';
 import { ENROLLMENT_PROFILE_IDENTIFIER } from '../../protocol/profile/enrollment-profile.ts';
-import type { Bytes } from '../../std/bytes.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { CommandUuid, Udid } from '../ids.ts';
 
@@ -23,13 +21,10 @@ export interface PresumedEnd {
   readonly atMs: EpochMs;
 }
 
-/** Whether the acknowledgement of a command means that the device leaves. `body` is what the device was sent. */
-export function signOf(requestType: string, body: Bytes): OwnSign | null {
+/** Whether the acknowledgement of a command will mean that the device leaves: said while its content can be read. */
+export function signOf(requestType: string, command: PlistDict): OwnSign | null {
   if (requestType === 'EraseDevice') return 'erase-acknowledged';
-  if (requestType !== 'RemoveProfile') return null;
-  const message = parsePlistDict(body);
-  const command = message.ok ? message.value.get('Command') : undefined;
-  const ends = isDict(command) && command.get('Identifier') === ENROLLMENT_PROFILE_IDENTIFIER;
+  const ends = requestType === 'RemoveProfile' && command.get('Identifier') === ENROLLMENT_PROFILE_IDENTIFIER;
   return ends ? 'removal-acknowledged' : null;
 }
 

@@ -2,8 +2,10 @@
  * The request for a command, read: its JSON becomes a `Command` dictionary, and the command gets its UUID: the
  * one in the body, else the one its `Idempotency-Key` stands for, else a fresh one.
  */
+import type * as v from 'valibot';
 import { commandUuidFor } from '../../domain/admin/idempotency.ts';
 import type { CommandOrder } from '../../domain/admin/order-command.ts';
+import type { RequeueOrder } from '../../domain/admin/requeue-command.ts';
 import { type CommandUuid, parseCommandUuid, type Udid } from '../../domain/ids.ts';
 import { jsonToPlist } from '../../protocol/plist/json.ts';
 import { isDict } from '../../protocol/plist/value.ts';
@@ -12,7 +14,7 @@ import { addMs, DAY_MS, type EpochMs } from '../../std/time.ts';
 import type { AdminContext } from './env.ts';
 import { readJson } from './input.ts';
 import type { RequestRefusal } from './refusals.ts';
-import { EXPIRY_DAYS_MAX, IDEMPOTENCY_KEY, newCommand } from './schemas/command.ts';
+import { EXPIRY_DAYS_MAX, IDEMPOTENCY_KEY, newCommand, requeue } from './schemas/command.ts';
 
 export async function readOrder(
   c: AdminContext,
@@ -21,28 +23,47 @@ export async function readOrder(
 ): Promise<Outcome<CommandOrder, RequestRefusal>> {
   const body = await readJson(c, newCommand);
   if (!body.ok) return body;
-  const { command, priority, expiresAt, push, confirm, allowUnknown } = body.value;
+  const { command } = body.value;
   const dict = jsonToPlist(command);
   if (!dict.ok || !isDict(dict.value)) {
     const { reason, path } = dict.ok ? { reason: 'not a dictionary', path: '' } : dict.refusal;
     return invalid('/command', `a property list (${reason}${path === '' ? '' : ` at ${path}`})`);
   }
-  if (expiresAt !== undefined && !isNear(expiresAt, c.get('nowMs'))) {
+  const delivery = await readDelivery(c, udid, body.value, newUuid);
+  if (!delivery.ok) return delivery;
+  return ok({ ...delivery.value, requestType: command.RequestType, command: dict.value });
+}
+
+export async function readRequeue(
+  c: AdminContext,
+  udid: Udid,
+  requeuedFrom: CommandUuid,
+  newUuid: () => string,
+): Promise<Outcome<RequeueOrder, RequestRefusal>> {
+  const body = await readJson(c, requeue);
+  if (!body.ok) return body;
+  const delivery = await readDelivery(c, udid, body.value, newUuid);
+  if (!delivery.ok) return delivery;
+  return ok({ ...delivery.value, requeuedFrom, again: body.value.again });
+}
+
+type Delivery = Omit<CommandOrder, 'requestType' | 'command' | 'requeuedFrom'>;
+
+async function readDelivery(
+  c: AdminContext,
+  udid: Udid,
+  body: Omit<v.InferOutput<typeof requeue>, 'again'>,
+  newUuid: () => string,
+): Promise<Outcome<Delivery, RequestRefusal>> {
+  const { priority = null, expiresAt = null, push, confirm, allowUnknown } = body;
+  if (expiresAt !== null && !isNear(expiresAt, c.get('nowMs'))) {
     return invalid('/expiresAt', `a time after now and at most ${EXPIRY_DAYS_MAX} days away`);
   }
-  const commandUuid = await chooseUuid(c, udid, body.value.commandUuid, newUuid);
-  if (!commandUuid.ok) return commandUuid;
-  return ok({
-    udid,
-    commandUuid: commandUuid.value,
-    requestType: command.RequestType,
-    command: dict.value,
-    priority: priority ?? null,
-    expiresAtMs: expiresAt ?? null,
-    push,
-    confirmedSerial: confirm?.serial ?? null,
-    allowUnknown,
-  });
+  const chosen = await chooseUuid(c, udid, body.commandUuid, newUuid);
+  if (!chosen.ok) return chosen;
+  const confirmedSerial = confirm?.serial ?? null;
+  const commandUuid = chosen.value;
+  return ok({ udid, commandUuid, priority, expiresAtMs: expiresAt, push, confirmedSerial, allowUnknown });
 }
 
 async function chooseUuid(

@@ -3,6 +3,7 @@
  * answered from this table. A detail repeats facts the asker may know and nothing that was secret.
  */
 import type { AnchorRefusal } from '../../domain/admin/anchors.ts';
+import type { RepeatRefusal } from '../../domain/admin/command-services.ts';
 import type { ConfirmationRefusal } from '../../domain/admin/consequences.ts';
 import type {
   GroupChangeRefusal,
@@ -56,6 +57,7 @@ export type RequestRefusal =
 export type StateRefusal =
   | UnknownDevice
   | EnqueueRefusal
+  | RepeatRefusal
   | CancelRefusal
   | AssignRefusal
   | AnchorRefusal
@@ -159,6 +161,14 @@ function stateProblem(refusal: StateRefusal | FurtherRefusal): Problem {
       return bad(kind, 404, 'Unknown command', `This device has no command ${refusal.commandUuid}.`);
     case 'command-not-pending':
       return bad(kind, 409, 'The command is not pending', `It is ${refusal.state}.`);
+    case 'command-not-ended':
+      return bad(kind, 409, 'The command has not ended', `It is ${refusal.state}.`);
+    case 'command-acknowledged':
+      return bad(kind, 409, 'The device acknowledged it', 'To have it done once more, say "again": true.');
+    case 'command-is-own':
+      return bad(kind, 409, "The server's own", 'It is sent by itself whenever a manifest changes.');
+    case 'content-lost':
+      return bad(kind, 409, 'Its content is lost', 'It was not kept, or does not open with the storage key.');
     case 'not-a-phone':
       return bad(
         kind,

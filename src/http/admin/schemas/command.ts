@@ -1,21 +1,37 @@
 /** Bodies and headers of `/devices/{udid}/commands`. */
 import * as v from 'valibot';
-import { commandUuid, dateTime, serialNumber } from './values.ts';
+import { commandUuid, dateTime, page, serialNumber } from './values.ts';
 
 const requestType = v.pipe(
   v.string(),
   v.regex(/^[A-Za-z][A-Za-z0-9]{0,63}$/, "a command's name: 1 to 64 letters and digits"),
 );
 
-export const newCommand = v.strictObject({
-  /** The `Command` dictionary; its other keys belong to the command, and the catalog judges them. */
-  command: v.looseObject({ RequestType: requestType }),
+/** How a command is queued, whatever it says. */
+const delivery = {
   commandUuid: v.optional(commandUuid),
   priority: v.optional(v.picklist(['urgent', 'normal'])),
   expiresAt: v.optional(dateTime),
   push: v.optional(v.boolean(), true),
   allowUnknown: v.optional(v.boolean(), false),
   confirm: v.optional(v.strictObject({ serial: serialNumber })),
+};
+
+export const newCommand = v.strictObject({
+  /** The `Command` dictionary; its other keys belong to the command, and the catalog judges them. */
+  command: v.looseObject({ RequestType: requestType }),
+  ...delivery,
+});
+
+/** A command that ended, once more; `again` also if the device acknowledged it. */
+export const requeue = v.strictObject({ ...delivery, again: v.optional(v.boolean(), false) });
+
+export const commandQuery = v.strictObject({
+  ...page,
+  state: v.optional(
+    v.picklist(['pending', 'delivered', 'not-now', 'acknowledged', 'error', 'expired', 'canceled']),
+  ),
+  requestType: v.optional(requestType),
 });
 
 /** Longer than any UUID or digest that tools send here. */
