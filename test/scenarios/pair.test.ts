@@ -43,6 +43,15 @@ const unenroll = (device: Device) =>
     confirm: { serial: device.serial },
   });
 
+/** Until it has all that it is to hold, and nothing more to say. */
+async function untilQuiet(device: Device): Promise<void> {
+  for (let quiet = false; !quiet; ) {
+    await settle();
+    const { commands, reported } = await device.connect();
+    quiet = commands.length === 0 && !reported;
+  }
+}
+
 /** It says so, and what would follow from it does not happen. */
 async function onlySayCheckOut(device: Device): Promise<void> {
   const { status } = await device.checkIn('CheckOut', { Topic: String(device.profile?.topic) });
@@ -115,7 +124,7 @@ describe('when an iPhone is told to go', () => {
     const watch = await pairedWatch(phone);
     // It says yes, and stays all the same.
     for (const requestType of ['EraseDevice', 'RemoveProfile']) phone.answers.set(requestType, () => ({}));
-    await phone.connect();
+    await untilQuiet(phone);
     const commandUuid = await act(phone);
     const next = await order(phone, 'ProfileList');
     expect((await record(watch))['presumedGone']).toBeNull();
