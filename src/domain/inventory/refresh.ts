@@ -5,6 +5,7 @@
  * Left out of DeviceInformation: the attestation, which is no fact, the hash of the store account, and accessibility
  * settings, which tell of a person.
  */
+import { compareVersions } from '../../protocol/catalog/version.ts';
 import type { PlistDict, PlistValue } from '../../protocol/plist/value.ts';
 import type { Platform } from '../ids.ts';
 import { type InventorySection, requestOf } from './section.ts';
@@ -27,9 +28,7 @@ const QUERIES = [
   'UDID',
   'DeviceName',
   'OSVersion',
-  'SupplementalOSVersionExtra',
   'BuildVersion',
-  'SupplementalBuildVersion',
   'ModelName',
   'Model',
   'ModelNumber',
@@ -42,6 +41,9 @@ const QUERIES = [
   'TimeZone',
   'WiFiMAC',
 ];
+const PATCH_QUERIES = ['SupplementalOSVersionExtra', 'SupplementalBuildVersion'];
+/** Every watchOS that is managed tells them. */
+const PATCHES_SINCE_IOS = '16.1';
 const PHONE_QUERIES = [
   'BluetoothMAC',
   'IsActivationLockEnabled',
@@ -49,13 +51,20 @@ const PHONE_QUERIES = [
   'ModemFirmwareVersion',
 ];
 
-export function refreshQuery(section: RefreshedSection, platform: Platform): PlistDict {
-  const requestType = requestOf(section);
-  const parameters: [string, PlistValue][] =
-    section === 'device'
-      ? [['Queries', platform === 'iOS' ? [...QUERIES, ...PHONE_QUERIES] : QUERIES]]
-      : section === 'restrictions'
-        ? [['ProfileRestrictions', true]]
-        : [];
-  return new Map<string, PlistValue>([['RequestType', requestType], ...parameters]);
+export interface RefreshedDevice {
+  readonly platform: Platform;
+  readonly osVersion: string | null;
+}
+
+export function refreshQuery(section: RefreshedSection, device: RefreshedDevice): PlistDict {
+  const query = new Map<string, PlistValue>([['RequestType', requestOf(section)]]);
+  if (section === 'device') query.set('Queries', queriesFor(device));
+  if (section === 'restrictions') query.set('ProfileRestrictions', true);
+  return query;
+}
+
+function queriesFor({ platform, osVersion }: RefreshedDevice): string[] {
+  if (platform === 'watchOS') return [...QUERIES, ...PATCH_QUERIES];
+  const patches = osVersion !== null && compareVersions(osVersion, PATCHES_SINCE_IOS) >= 0;
+  return [...QUERIES, ...PHONE_QUERIES, ...(patches ? PATCH_QUERIES : [])];
 }

@@ -1,4 +1,5 @@
 /** A device's inventory for administrators, and the queries that bring it up to date. */
+import type { PlistDict } from '../../protocol/plist/value.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import { type EpochMs, MINUTE_MS } from '../../std/time.ts';
 import { commandUuidFor } from '../admin/idempotency.ts';
@@ -55,21 +56,22 @@ export class Inventories implements InventoryService {
   ): Promise<Outcome<Refreshed, RefreshRefusal>> {
     const device = (await this.#isUpToDate(udid)) ? await this.#devices.of(udid).describe() : null;
     if (device === null) return refuse({ kind: 'unknown-device', udid });
-    const { state, platform, enrollmentId } = device;
+    const { state, enrollmentId } = device;
     if (state === 'checked-out') return refuse({ kind: 'device-not-enrolled', state });
     const waiting = await this.#store.asked(udid, enrollmentId);
     const sorted: Sorted = { queued: [], pending: [], recent: [], refused: [] };
     const missing: RefreshedSection[] = [];
     for (const section of sections) {
       const requestType = requestOf(section);
-      const scope = inventoryScope(requestType, refreshQuery(section, platform));
+      const scope = inventoryScope(requestType, refreshQuery(section, device));
       const same = waiting.find((one) => one.requestType === requestType && one.scope === scope);
       if (same === undefined) missing.push(section);
       else sorted.pending.push({ section, requestType, commandUuid: same.commandUuid });
     }
     for (const [index, section] of missing.entries()) {
-      const of = { platform, enrollmentId, push: index === missing.length - 1 };
-      const { kind, asked } = await this.#ask(udid, section, of, nowMs);
+      const push = index === missing.length - 1;
+      const query = { udid, section, enrollmentId, command: refreshQuery(section, device), push };
+      const { kind, asked } = await this.#ask(query, nowMs);
       if (kind === 'refused') sorted.refused.push(asked);
       else sorted[kind].push(asked);
     }
@@ -77,21 +79,23 @@ export class Inventories implements InventoryService {
   }
 
   async #ask(
-    udid: Udid,
-    section: RefreshedSection,
-    of: { readonly platform: 'iOS' | 'watchOS'; readonly enrollmentId: string; readonly push: boolean },
+    query: {
+      readonly udid: Udid;
+      readonly section: RefreshedSection;
+      readonly enrollmentId: string;
+      readonly command: PlistDict;
+      readonly push: boolean;
+    },
     nowMs: EpochMs,
   ): Promise<
     | { readonly kind: 'queued' | 'pending' | 'recent'; readonly asked: AskedAgain }
     | { readonly kind: 'refused'; readonly asked: Refreshed['refused'][number] }
   > {
+    const { udid, section, enrollmentId, command, push } = query;
     const requestType = requestOf(section);
-    const command = refreshQuery(section, of.platform);
-    const scope = inventoryScope(requestType, command);
     const when = Math.floor(nowMs / APART_MS);
-    const key = JSON.stringify([of.enrollmentId, requestType, scope, when]);
-    const commandUuid = await commandUuidFor(REFRESH, udid, key);
-    const { push } = of;
+    const key = [enrollmentId, requestType, inventoryScope(requestType, command), when];
+    const commandUuid = await commandUuidFor(REFRESH, udid, JSON.stringify(key));
     const enqueued = await this.#commands.enqueue(
       { udid, commandUuid, requestType, command, priority: 'normal', expiresAtMs: null, push },
       nowMs,
