@@ -223,7 +223,13 @@ async function build(env: Env): Promise<Services> {
   const admin: AdminServices = {
     authenticator: new BootstrapKey(config.adminKey),
     devices: directory,
-    inventory: new Inventories({ store: new D1Inventory(db), devices, commands, isKnown }),
+    inventory: new Inventories({
+      store: new D1Inventory(db),
+      devices,
+      commands,
+      admission: fleet.admission,
+      isKnown,
+    }),
     enrollments: new D1Enrollments(db),
     status: new DeviceStatusReader(devices, isKnown),
     events,

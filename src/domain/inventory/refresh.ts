@@ -5,9 +5,8 @@
  * Left out of DeviceInformation: the attestation, which is no fact, the hash of the store account, and accessibility
  * settings, which tell of a person.
  */
-import { compareVersions } from '../../protocol/catalog/version.ts';
 import type { PlistDict, PlistValue } from '../../protocol/plist/value.ts';
-import type { Platform } from '../ids.ts';
+import type { CommandAdmission, JudgedDevice } from '../command/admission.ts';
 import { type InventorySection, requestOf } from './section.ts';
 
 /** Attributes and configurations of applications are asked for by name: there is no query for all. */
@@ -28,7 +27,9 @@ const QUERIES = [
   'UDID',
   'DeviceName',
   'OSVersion',
+  'SupplementalOSVersionExtra',
   'BuildVersion',
+  'SupplementalBuildVersion',
   'ModelName',
   'Model',
   'ModelNumber',
@@ -41,9 +42,6 @@ const QUERIES = [
   'TimeZone',
   'WiFiMAC',
 ];
-const PATCH_QUERIES = ['SupplementalOSVersionExtra', 'SupplementalBuildVersion'];
-/** Every watchOS that is managed tells them. */
-const PATCHES_SINCE_IOS = '16.1';
 const PHONE_QUERIES = [
   'BluetoothMAC',
   'IsActivationLockEnabled',
@@ -51,20 +49,22 @@ const PHONE_QUERIES = [
   'ModemFirmwareVersion',
 ];
 
-export interface RefreshedDevice {
-  readonly platform: Platform;
-  readonly osVersion: string | null;
-}
-
-export function refreshQuery(section: RefreshedSection, device: RefreshedDevice): PlistDict {
+/** As the device takes it, by its system and by the rights that profiles grant. */
+export async function refreshQuery(
+  section: RefreshedSection,
+  device: JudgedDevice,
+  admission: Pick<CommandAdmission, 'judge'>,
+): Promise<PlistDict> {
   const query = new Map<string, PlistValue>([['RequestType', requestOf(section)]]);
-  if (section === 'device') query.set('Queries', queriesFor(device));
   if (section === 'restrictions') query.set('ProfileRestrictions', true);
-  return query;
-}
-
-function queriesFor({ platform, osVersion }: RefreshedDevice): string[] {
-  if (platform === 'watchOS') return [...QUERIES, ...PATCH_QUERIES];
-  const patches = osVersion !== null && compareVersions(osVersion, PATCHES_SINCE_IOS) >= 0;
-  return [...QUERIES, ...PHONE_QUERIES, ...(patches ? PATCH_QUERIES : [])];
+  if (section !== 'device') return query;
+  const all = device.platform === 'iOS' ? [...QUERIES, ...PHONE_QUERIES] : QUERIES;
+  query.set('Queries', all);
+  const judged = await admission.judge({ requestType: requestOf(section), command: query }, device);
+  if (judged.ok || judged.refusal.kind !== 'invalid-command') return query;
+  const paths = new Set(judged.refusal.problems.map((problem) => problem.path));
+  return query.set(
+    'Queries',
+    all.filter((_name, index) => !paths.has(`Queries[${index}]`)),
+  );
 }

@@ -5,6 +5,7 @@ import { type EpochMs, MINUTE_MS } from '../../std/time.ts';
 import { commandUuidFor } from '../admin/idempotency.ts';
 import type { AskedAgain, InventoryService, Refreshed, RefreshRefusal } from '../admin/inventory-services.ts';
 import type { CommandService, UnknownDevice } from '../admin/services.ts';
+import type { CommandAdmission } from '../command/admission.ts';
 import type { Devices } from '../enrollment/device.ts';
 import type { Udid } from '../ids.ts';
 import type { InventoryRecord, InventoryStore } from './ports.ts';
@@ -22,17 +23,20 @@ export class Inventories implements InventoryService {
   readonly #store: InventoryStore;
   readonly #devices: Devices;
   readonly #commands: Pick<CommandService, 'enqueue'>;
+  readonly #admission: Pick<CommandAdmission, 'judge'>;
   readonly #isKnown: (udid: Udid) => Promise<boolean>;
 
   constructor(options: {
     readonly store: InventoryStore;
     readonly devices: Devices;
     readonly commands: Pick<CommandService, 'enqueue'>;
+    readonly admission: Pick<CommandAdmission, 'judge'>;
     readonly isKnown: (udid: Udid) => Promise<boolean>;
   }) {
     this.#store = options.store;
     this.#devices = options.devices;
     this.#commands = options.commands;
+    this.#admission = options.admission;
     this.#isKnown = options.isKnown;
   }
 
@@ -60,18 +64,18 @@ export class Inventories implements InventoryService {
     if (state === 'checked-out') return refuse({ kind: 'device-not-enrolled', state });
     const waiting = await this.#store.asked(udid, enrollmentId);
     const sorted: Sorted = { queued: [], pending: [], recent: [], refused: [] };
-    const missing: RefreshedSection[] = [];
+    const missing: { section: RefreshedSection; command: PlistDict }[] = [];
     for (const section of sections) {
       const requestType = requestOf(section);
-      const scope = inventoryScope(requestType, refreshQuery(section, device));
+      const command = await refreshQuery(section, device, this.#admission);
+      const scope = inventoryScope(requestType, command);
       const same = waiting.find((one) => one.requestType === requestType && one.scope === scope);
-      if (same === undefined) missing.push(section);
+      if (same === undefined) missing.push({ section, command });
       else sorted.pending.push({ section, requestType, commandUuid: same.commandUuid });
     }
-    for (const [index, section] of missing.entries()) {
+    for (const [index, query] of missing.entries()) {
       const push = index === missing.length - 1;
-      const query = { udid, section, enrollmentId, command: refreshQuery(section, device), push };
-      const { kind, asked } = await this.#ask(query, nowMs);
+      const { kind, asked } = await this.#ask({ ...query, udid, enrollmentId, push }, nowMs);
       if (kind === 'refused') sorted.refused.push(asked);
       else sorted[kind].push(asked);
     }

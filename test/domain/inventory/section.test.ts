@@ -63,18 +63,23 @@ it('each section has its one request', () => {
 });
 
 it.each([
-  ['iOS', 'iPhone12,1', '27.0'],
-  ['iOS', 'iPhone12,1', '15.0'],
-  ['watchOS', 'Watch7,5', '10.0'],
-] as const)('%s on %s %s takes each query of a refresh, and is asked for all', async (...device) => {
-  const [platform, productName, osVersion] = device;
-  const admission = new CommandAdmission({ accessRights: () => 8191, isEnrollmentProfile: () => false });
-  const judged = { platform, productName, osVersion, supervised: false, hasUnlockToken: false };
+  ['iOS', '27.0', 8191, ['ModelNumber', 'BluetoothMAC', 'WiFiMAC'], []],
+  ['iOS', '15.0', 8191, ['BluetoothMAC'], ['ModelNumber', 'SupplementalBuildVersion']],
+  ['watchOS', '10.0', 8191, ['ModelNumber', 'WiFiMAC'], ['BluetoothMAC']],
+  ['watchOS', '10.0', 8191 - 32, ['ModelNumber', 'UDID'], ['WiFiMAC']],
+] as const)('%s %s with the rights %i takes each query of a refresh', async (...row) => {
+  const [platform, osVersion, rights, asked, not] = row;
+  const admission = new CommandAdmission({ accessRights: () => rights, isEnrollmentProfile: () => false });
+  const unknown = { productName: null, supervised: false, hasUnlockToken: false };
+  const device = { platform, osVersion, ...unknown };
   for (const section of REFRESHED_SECTIONS) {
-    const command = refreshQuery(section, { platform, osVersion });
+    const command = await refreshQuery(section, device, admission);
     const requestType = requestOf(section);
     expect(command.get('RequestType')).toBe(requestType);
-    expect(await admission.judge({ requestType, command }, judged), section).toMatchObject({ ok: true });
+    expect(await admission.judge({ requestType, command }, device), section).toMatchObject({ ok: true });
     expect(scope(requestType, Object.fromEntries(command))).toMatchObject({ all: section !== 'device' });
+    if (section !== 'device') continue;
+    expect(command.get('Queries')).toEqual(expect.arrayContaining([...asked]));
+    for (const name of not) expect(command.get('Queries')).not.toContain(name);
   }
 });
