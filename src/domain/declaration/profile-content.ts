@@ -38,6 +38,8 @@ export interface ProfileOptions {
 
 /** Only ASN.1 begins so: an XML document begins with `<`, white space or a byte order mark. */
 const SEQUENCE = 0x30;
+/** What signing may add to a profile that was of the greatest size without: three certificates and a signature. */
+const SIGNATURE_BYTES_MAX = 16 * 1024;
 const MANAGEMENT = 'com.apple.mdm';
 
 export interface ReadProfile {
@@ -49,8 +51,6 @@ export async function readProfile(
   bytes: Bytes,
   { allowUnknown, isEnrollmentProfile }: ProfileOptions,
 ): Promise<Outcome<ReadProfile, ProfileRefusal>> {
-  if (bytes.length > UPLOAD_BYTES_MAX)
-    return refuse({ kind: 'upload-too-large', bytesMax: UPLOAD_BYTES_MAX });
   const plist = parseProfile(bytes);
   if (!plist.ok) return plist;
   const profile = plistToJson(plist.value) as JsonObject;
@@ -73,8 +73,10 @@ export async function readProfile(
   return ok({ details, profile: plist.value });
 }
 
-/** The profile itself, out of its signature if it has one. */
+/** What is in it, out of its signature if it has one, and unchecked. */
 export function parseProfile(bytes: Bytes): Outcome<PlistDict, ProfileRefusal> {
+  const bytesMax = UPLOAD_BYTES_MAX + (isSigned(bytes) ? SIGNATURE_BYTES_MAX : 0);
+  if (bytes.length > bytesMax) return refuse({ kind: 'upload-too-large', bytesMax });
   const content = isSigned(bytes) ? signedContent(bytes) : ok(bytes);
   if (!content.ok) return content;
   const plist = parsePlistDict(content.value);

@@ -1,10 +1,10 @@
 /**
- * A configuration profile against the catalog: as such, and for a platform or one device. A device may take a profile
- * and pass over what it does not know in it, and an administrator would believe a rule in force that is not; so every
- * key that the catalog denies a platform counts against the whole profile there. What only deserves a look is a
- * warning and hinders nothing.
+ * A configuration profile against the catalog: as such, and for a platform or one device. A payload type that a device
+ * does not have counts against the whole profile there. A key that it does not have is one that it passes over: said,
+ * because an administrator would believe it in force, and no hindrance, because one profile may be meant for both
+ * platforms.
  */
-import type { CatalogTarget } from '../../protocol/catalog/support.ts';
+import type { CatalogTarget, SupportRule } from '../../protocol/catalog/support.ts';
 import { type ContentProblem, PROBLEMS_MAX, validate } from '../../protocol/catalog/validate.ts';
 import { type JsonObject, type JsonValue, plistToJson } from '../../protocol/plist/json.ts';
 import type { PlistDict } from '../../protocol/plist/value.ts';
@@ -12,7 +12,10 @@ import type { Platform } from '../ids.ts';
 
 export interface Fitness {
   readonly ok: boolean;
+  /** Why a device of the kind cannot have it. */
   readonly problems: readonly ContentProblem[];
+  /** Keys that it does not take. */
+  readonly passedOver: readonly ContentProblem[];
 }
 
 export type Fitnesses = Readonly<Record<Platform, Fitness>>;
@@ -36,18 +39,36 @@ export async function profileProblems(
     if (problems.length >= PROBLEMS_MAX) break;
     problems.push(...(await payloadProblems(payload, `PayloadContent[${index}]`, { allowUnknown, target })));
   }
-  if (target !== undefined) problems.push(...deliveryProblems(profile, target.platform));
   return problems.slice(0, PROBLEMS_MAX);
 }
 
-/** Of a device in general: version and supervision are not held against it. */
-export async function fitnessOf(profile: PlistDict, allowUnknown: boolean): Promise<Fitnesses> {
+/** For one device; or for a platform, when no more is known: version and supervision are not held against it then. */
+export async function fitnessFor(
+  profile: PlistDict,
+  allowUnknown: boolean,
+  target: CatalogTarget,
+): Promise<Fitness> {
   const content = plistToJson(profile) as JsonObject;
-  const on = async (platform: Platform): Promise<Fitness> => {
-    const problems = await profileProblems(content, allowUnknown, { platform });
-    return { ok: problems.length === 0, problems };
-  };
+  const found = await profileProblems(content, allowUnknown, target);
+  const problems = [...found.filter(hinders), ...deliveryProblems(content, target.platform)];
+  return { ok: problems.length === 0, problems, passedOver: found.filter((one) => !hinders(one)) };
+}
+
+export async function fitnessOf(profile: PlistDict, allowUnknown: boolean): Promise<Fitnesses> {
+  const on = (platform: Platform) => fitnessFor(profile, allowUnknown, { platform });
   return { iOS: await on('iOS'), watchOS: await on('watchOS') };
+}
+
+const SUPPORT: ReadonlySet<ContentProblem['rule']> = new Set<SupportRule>([
+  'platform',
+  'version',
+  'supervised',
+  'enrollment',
+]);
+
+/** A payload's type, or content that no device takes. */
+function hinders({ path, rule }: ContentProblem): boolean {
+  return !SUPPORT.has(rule) || path.endsWith('].PayloadType');
 }
 
 async function payloadProblems(

@@ -40,11 +40,6 @@ export async function warningsOf(profile: PlistDict): Promise<readonly ProfileWa
   return warnings.slice(0, WARNINGS_MAX);
 }
 
-/** Whether its restrictions forbid paired watches: on a supervised iPhone that unpairs and erases them (facts 13). */
-export function forbidsWatches(profile: PlistDict): boolean {
-  return payloadsOf(plistToJson(profile) as JsonObject).some(isWatchBan);
-}
-
 function isWatchBan(payload: JsonObject): boolean {
   return payload['PayloadType'] === RESTRICTIONS && payload['allowPairedWatch'] === false;
 }

@@ -7,9 +7,10 @@ import {
   listEntries,
   loadCatalog,
 } from '../../../src/protocol/catalog/catalog.ts';
-import { ACCESS_RIGHTS, ANY, CATALOG_KINDS, type CatalogEntry } from '../../../src/protocol/catalog/entry.ts';
+import { ANY, CATALOG_KINDS, type CatalogEntry } from '../../../src/protocol/catalog/entry.ts';
 import { type CatalogTarget, supportedOn } from '../../../src/protocol/catalog/support.ts';
 import { compareVersions, isVersion } from '../../../src/protocol/catalog/version.ts';
+import { ACCESS_RIGHTS } from '../../../src/protocol/mdm/access-rights.ts';
 
 const found = async (...[kind, type]: Parameters<typeof findEntry>) =>
   (await findEntry(kind, type)) as CatalogEntry;
