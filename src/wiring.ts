@@ -19,6 +19,7 @@ import { Sets } from './domain/declaration/sets.ts';
 import { Settings } from './domain/declaration/settings.ts';
 import { DeviceStatusReader } from './domain/declaration/status.ts';
 import type { UploadSeal } from './domain/declaration/upload-ports.ts';
+import { Profiles } from './domain/declaration/profiles.ts';
 import { Uploads } from './domain/declaration/uploads.ts';
 import { CheckInService } from './domain/enrollment/check-in.ts';
 import { FreshDirectory } from './domain/enrollment/directory.ts';
@@ -32,6 +33,9 @@ import { PhoneEnrollment } from './domain/pairing/phone-enrollment.ts';
 import type { ProfileBuilder } from './domain/pairing/ports.ts';
 import { PairingService } from './domain/pairing/service.ts';
 import { machineInfoVerifier, tokenKeys } from './domain/pairing/verifiers.ts';
+import { DeviceProfiles } from './domain/profile/device-profiles.ts';
+import { InventoryProfileListings } from './domain/profile/listings.ts';
+import { ProfileOverviews } from './domain/profile/profile-overview.ts';
 import { ObjectDevices } from './durable/device/gateway.ts';
 import { issuanceCells } from './durable/issuance/cells.ts';
 import { durablePairings } from './durable/pairing/pairings.ts';
@@ -45,12 +49,13 @@ import { ForeignIssuers } from './pki/jwks.ts';
 import { PairingTokenKeys } from './pki/jws.ts';
 import { type Authority, importAuthority } from './pki/keys.ts';
 import { randomBytes, randomUuid } from './pki/random.ts';
-import { importSealKey, openSecret, type SealKey, sealSecret } from './pki/seal.ts';
+import { fingerprintSecret, importSealKey, openSecret, type SealKey, sealSecret } from './pki/seal.ts';
 import {
   buildEnrollmentProfile,
   ENROLLMENT_PROFILE_IDENTIFIER,
 } from './protocol/profile/enrollment-profile.ts';
 import { LogWaker } from './push/log-waker.ts';
+import type { Bytes } from './std/bytes.ts';
 import { EscapementError, Fault } from './std/outcome.ts';
 import { epochMs } from './std/time.ts';
 import { D1Assignments } from './storage/d1/assignments.ts';
@@ -61,11 +66,13 @@ import { D1DeclarationLibrary } from './storage/d1/declaration-library.ts';
 import { D1DeclarationSets } from './storage/d1/declaration-sets.ts';
 import { D1Declarations } from './storage/d1/declarations.ts';
 import { compileChange, recordDeviceMessages } from './storage/d1/device-outbox.ts';
+import { D1DeviceProfiles } from './storage/d1/device-profiles.ts';
 import { D1Devices } from './storage/d1/devices.ts';
 import { D1Due } from './storage/d1/due.ts';
 import { D1Events } from './storage/d1/events.ts';
 import { D1ExpectedDevices } from './storage/d1/expected-devices.ts';
 import { D1Groups } from './storage/d1/groups.ts';
+import { D1Inventory } from './storage/d1/inventory.ts';
 import { D1Members } from './storage/d1/members.ts';
 import { D1PairingReader } from './storage/d1/pairings.ts';
 import { D1Properties, D1Subscriptions } from './storage/d1/settings.ts';
@@ -144,13 +151,24 @@ async function build(env: Env): Promise<Services> {
     sha256Hex,
     newUuid: randomUuid,
   });
+  const uploadStore = new D1Uploads(db);
+  const seal = uploadSeal(sealKey);
+  const sign = (profile: Bytes) => signAttached(profile, authority.signer);
   const uploads = new Uploads({
     publicUrl,
-    store: new D1Uploads(db),
+    store: uploadStore,
     library: declarations,
-    seal: uploadSeal(sealKey),
+    seal,
     newUuid: randomUuid,
+    sign,
+  });
+  const deviceProfileStore = new D1DeviceProfiles(db);
+  const storedProfiles = new Profiles({
+    uploads,
+    store: uploadStore,
+    seal,
     isEnrollmentProfile,
+    devicesWith: (identifier) => deviceProfileStore.devicesWith(identifier),
   });
 
   const cells = issuanceCells(env.ISSUANCE);
@@ -192,9 +210,7 @@ async function build(env: Env): Promise<Services> {
   });
   const expectedDevices = new D1ExpectedDevices(db);
   const directory = new FreshDirectory(index, devices);
-  const signer = {
-    sign: (profile: Parameters<typeof signAttached>[0]) => signAttached(profile, authority.signer),
-  };
+  const profilesOnDevices = { store: deviceProfileStore, profiles: storedProfiles, devices, isKnown, isEnrollmentProfile };
   const admin: AdminServices = {
     authenticator: new BootstrapKey(config.adminKey),
     devices: directory,
@@ -208,7 +224,19 @@ async function build(env: Env): Promise<Services> {
     enrollmentLinks: links,
     declarations,
     assets: uploads.assets,
-    profiles: uploads.profiles,
+    profiles: storedProfiles,
+    deviceProfiles: new DeviceProfiles({
+      ...profilesOnDevices,
+      commands,
+      directory,
+      sign,
+      newUuid: randomUuid,
+    }),
+    profileOverviews: new ProfileOverviews({
+      ...profilesOnDevices,
+      uploads: uploadStore,
+      listings: new InventoryProfileListings(new D1Inventory(db)),
+    }),
     sets: new Sets({ store: sets, groups, library, manifests, due, devices, isKnown, newUuid: randomUuid }),
     groups: new Groups({ store: groups, due, newUuid: randomUuid }),
     settings: new Settings({
@@ -264,7 +292,7 @@ async function build(env: Env): Promise<Services> {
         links,
         mint,
         profiles,
-        signer,
+        signer: { sign },
       }),
     },
     scep: {
@@ -295,6 +323,7 @@ function uploadSeal(key: SealKey): UploadSeal {
       const opened = await openSecret(key, sealed, context(identifier));
       return opened.ok ? opened.value : null;
     },
+    fingerprint: (identifier, data) => fingerprintSecret(key, data, context(identifier)),
   };
 }
 

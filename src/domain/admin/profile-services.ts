@@ -14,8 +14,14 @@ import type {
   DeviceProfileState,
 } from '../profile/device-profile-ports.ts';
 import type { ConfirmationRefusal, Consequence } from './consequences.ts';
-import type { StatusReason } from './services.ts';
-import type { EnqueueRefusal, MalformedCursor, Page, PageQuery, UnknownDevice } from './services.ts';
+import type {
+  EnqueueRefusal,
+  MalformedCursor,
+  Page,
+  PageQuery,
+  StatusReason,
+  UnknownDevice,
+} from './services.ts';
 import type { UnknownUpload, UnknownVersion } from './upload-services.ts';
 
 /** How the command goes out. */
@@ -38,6 +44,14 @@ export interface ProfileOrdered {
   /** False when nothing was ordered: it was ordered before, or is as it is to be. */
   readonly ordered: boolean;
   readonly causes: readonly Consequence[];
+  /** What of it the device does not take. */
+  readonly passedOver: readonly ContentProblem[];
+}
+
+export interface ProfileRemoved {
+  /** Null when the device was never ordered to install it. */
+  readonly profile: DeviceProfile | null;
+  readonly ordered: boolean;
 }
 
 export type ProfileOrderRefusal =
@@ -54,6 +68,8 @@ export type InstallRefusal =
   | { readonly kind: 'profile-unfit'; readonly platform: Platform; readonly problems: readonly ContentProblem[] }
   /** Another stored profile of that PayloadIdentifier is on the device: one would replace the other. */
   | { readonly kind: 'payload-identifier-taken'; readonly identifier: string }
+  /** The device has the profile under another PayloadIdentifier than this version's: it would have both. */
+  | { readonly kind: 'payload-identifier-changed'; readonly payloadIdentifier: string }
   /** It is in the device's manifest. */
   | { readonly kind: 'profile-declared' };
 
@@ -103,17 +119,40 @@ export interface ProfileDeployment {
   readonly page: Page<DeviceProfile>;
 }
 
+/** What many devices are told at once: each has its own outcome. */
+export interface ProfileOutcome<Value, Refusal extends { readonly kind: string }> {
+  readonly udid: Udid;
+  readonly outcome: Outcome<Value, Refusal>;
+}
+
 /** Every order is durable on return, and said again orders nothing more. */
 export interface DeviceProfileService {
-  overview(udid: Udid): Promise<Outcome<DeviceProfileOverview, UnknownDevice>>;
   install(udid: Udid, order: InstallOrder, nowMs: EpochMs): Promise<Outcome<ProfileOrdered, InstallRefusal>>;
-  /** One that the device does not have is removed: there is nothing to order, and `profile` is null if it never had. */
+  /** One that the device does not have is removed: there is nothing to order. */
   remove(
     udid: Udid,
     identifier: string,
     dispatch: ProfileDispatch,
     nowMs: EpochMs,
-  ): Promise<Outcome<Omit<ProfileOrdered, 'profile'> & { readonly profile: DeviceProfile | null }, ProfileOrderRefusal>>;
+  ): Promise<Outcome<ProfileRemoved, ProfileOrderRefusal>>;
+  installMany(
+    udids: readonly Udid[],
+    order: InstallOrder,
+    nowMs: EpochMs,
+  ): Promise<
+    Outcome<readonly ProfileOutcome<ProfileOrdered, InstallRefusal>[], UnknownUpload | UnknownVersion>
+  >;
+  removeMany(
+    udids: readonly Udid[],
+    identifier: string,
+    dispatch: ProfileDispatch,
+    nowMs: EpochMs,
+  ): Promise<readonly ProfileOutcome<ProfileRemoved, ProfileOrderRefusal>[]>;
+}
+
+export interface ProfileOverviewReader {
+  ofDevice(udid: Udid): Promise<Outcome<DeviceProfileOverview, UnknownDevice>>;
+  /** By UDID. */
   deployment(
     identifier: string,
     outdated: boolean,

@@ -25,6 +25,7 @@ import type {
   UnknownGroup,
 } from './declaration-services.ts';
 import type { DryRunner } from './dry-run-services.ts';
+import type { DeviceProfileService, ProfileOverviewReader } from './profile-services.ts';
 import type { AssetLibrary, ProfileLibrary } from './upload-services.ts';
 
 /** Who is asking. `id` names the key in records; it is not the key. */
@@ -341,6 +342,8 @@ export interface AdminServices {
   readonly declarations: DeclarationLibrary;
   readonly assets: AssetLibrary;
   readonly profiles: ProfileLibrary;
+  readonly deviceProfiles: DeviceProfileService;
+  readonly profileOverviews: ProfileOverviewReader;
   readonly sets: DeclarationSets;
   readonly groups: DeviceGroups;
   readonly settings: DeviceSettings;

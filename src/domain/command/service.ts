@@ -27,6 +27,7 @@ import type { DeviceDescription, Devices } from '../enrollment/device.ts';
 import type { DeviceRefusal } from '../enrollment/state.ts';
 import type { VerifiedDevice } from '../identity/verified-device.ts';
 import type { CommandUuid, Udid } from '../ids.ts';
+import { inventoryScope } from '../inventory/section.ts';
 import type { CommandAdmission } from './admission.ts';
 import type { CommandStore, UnnotedCommand, Waker } from './ports.ts';
 
@@ -82,6 +83,7 @@ export class CommandQueue implements CommandService {
       priority,
       createdAtMs: nowMs,
       expiresAtMs,
+      inventoryScope: inventoryScope(requestType, command.command),
     };
     if (!(await this.#store.insert(row, PENDING_MAX))) {
       return (

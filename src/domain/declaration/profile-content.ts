@@ -83,6 +83,11 @@ export function parseProfile(bytes: Bytes): Outcome<PlistDict, ProfileRefusal> {
   return plist.ok ? plist : malformed(`${plist.refusal.reason}, at ${plist.refusal.offset}`);
 }
 
+/** From the stored details. What was stored before this was asked is signed: whoever wants it as it is says so. */
+export function signedOnDelivery({ signed, sign }: JsonObject): boolean {
+  return signed !== true && sign !== false;
+}
+
 function isSigned(bytes: Bytes): boolean {
   return bytes[0] === SEQUENCE;
 }

@@ -26,7 +26,7 @@ import type {
 } from '../admin/upload-services.ts';
 import { fitnessOf } from '../profile/judge.ts';
 import { warningsOf } from '../profile/warnings.ts';
-import { type ProfileDetails, parseProfile, readProfile } from './profile-content.ts';
+import { type ProfileDetails, parseProfile, readProfile, signedOnDelivery } from './profile-content.ts';
 import type { UploadRow, UploadSeal, UploadStore, UploadVersion } from './upload-ports.ts';
 import type { NewUpload, Uploads } from './uploads.ts';
 
@@ -180,11 +180,6 @@ export class Profiles implements ProfileLibrary {
     const { payloadIdentifier } = current;
     return devices === 0 ? null : { kind: 'payload-identifier-fixed', payloadIdentifier, devices };
   }
-}
-
-/** What was stored before this was asked is signed: whoever wants it as it is says so. */
-export function signedOnDelivery({ signed, sign }: JsonObject): boolean {
-  return signed !== true && sign !== false;
 }
 
 /** What was stored before this was kept was taken by some of the two. */

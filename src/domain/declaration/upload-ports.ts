@@ -59,6 +59,8 @@ export interface UploadStore {
   ): Promise<(UploadVersion & { readonly sealed: Bytes }) | null>;
   /** Of these, the ones that are profiles. */
   profilesAmong(identifiers: readonly string[]): Promise<readonly UploadRow[]>;
+  /** Of these profiles and their kept versions, by identifier and version. */
+  payloadUuids(identifiers: readonly string[]): Promise<ReadonlyMap<string, ReadonlyMap<number, string>>>;
 }
 
 /** Sealed data opens under its own identifier only. */

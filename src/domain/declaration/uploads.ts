@@ -25,6 +25,7 @@ import { parseOwnIdentifier } from './draft.ts';
 import type { Declarations } from './library.ts';
 import type { ManifestEntry } from './manifest.ts';
 import type { Asset } from './ports.ts';
+import { signedOnDelivery } from './profile-content.ts';
 import type { LoadedUpload, SealedUpload, UploadRow, UploadSeal, UploadStore } from './upload-ports.ts';
 
 export interface UploadOptions {
@@ -34,8 +35,8 @@ export interface UploadOptions {
   readonly library: Pick<Declarations, 'putUpload' | 'remove'>;
   readonly seal: UploadSeal;
   readonly newUuid: () => string;
-  /** A profile as devices are given it. */
-  readonly deliver: (data: Bytes, details: JsonObject) => Promise<Bytes>;
+  /** Signs a profile in the authority's name. */
+  readonly sign: (profile: Bytes) => Promise<Bytes>;
 }
 
 export interface NewUpload extends Omit<SealedUpload, 'sealed' | 'size'> {
@@ -71,15 +72,15 @@ export class Uploads {
    * another token than the device's manifest is not given out, since neither size nor type need fit: it asks again.
    */
   async download(resource: UploadResource, entry: ManifestEntry): Promise<Asset | null> {
-    const { store, deliver } = this.#options;
+    const { store, sign } = this.#options;
     const stored = await store.load(entry.identifier);
     if (stored === null || stored.resource !== resource) return null;
     if (stored.serverToken !== entry.serverToken)
       throw new Unavailable('upload-changed', `a manifest names ${entry.identifier} as it was before`);
     const { contentType, details, sealed } = stored;
     const data = await this.open(entry.identifier, sealed);
-    const given = resource === 'profiles' ? await deliver(data, details) : data;
-    return { identifier: entry.identifier, contentType, data: given };
+    const signs = resource === 'profiles' && signedOnDelivery(details);
+    return { identifier: entry.identifier, contentType, data: signs ? await sign(data) : data };
   }
 
   /** Same data, same token: then nothing is written. */

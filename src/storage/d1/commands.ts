@@ -15,6 +15,7 @@ import { utf8 } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Database, Statement } from './database.ts';
+import { profilesExpired } from './device-profile-ends.ts';
 
 interface Row {
   command_uuid: CommandUuid;
@@ -48,8 +49,8 @@ export class D1Commands implements CommandStore {
 
   async insert(command: QueuedCommand, pendingMax: number): Promise<boolean> {
     const changes = await this.#db.run(
-      `INSERT INTO commands (command_uuid, udid, priority, request_type, body, state, created_at_ms, expires_at_ms, enrollment_id)
-       SELECT ?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?7, ?8
+      `INSERT INTO commands (command_uuid, udid, priority, request_type, body, state, created_at_ms, expires_at_ms, enrollment_id, inventory_scope)
+       SELECT ?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?7, ?8, ?10
        WHERE NOT EXISTS (SELECT 1 FROM command_history WHERE command_uuid = ?1)
          AND (SELECT count(*) FROM commands WHERE udid = ?2) < ?9
        ON CONFLICT (command_uuid) DO NOTHING`,
@@ -62,6 +63,7 @@ export class D1Commands implements CommandStore {
       command.expiresAtMs,
       command.enrollmentId,
       pendingMax,
+      command.inventoryScope,
     );
     return changes > 0;
   }
@@ -119,7 +121,8 @@ export class D1Commands implements CommandStore {
 
   async expire(nowMs: EpochMs): Promise<number> {
     const expired = "expires_at_ms <= ?1 AND state <> 'delivered'";
-    const [moved] = await this.#db.batch([
+    const [, moved] = await this.#db.batch([
+      profilesExpired(nowMs),
       {
         sql: `INSERT INTO command_history (command_uuid, udid, request_type, body, state, status, result, created_at_ms, expires_at_ms, answered_at_ms)
               SELECT command_uuid, udid, request_type, body, 'expired', NULL, NULL, created_at_ms, expires_at_ms, expires_at_ms

@@ -3,12 +3,34 @@
  * end. Each goes by the command's UUID, so that only the last order of a profile on a device is concerned, and says the
  * same when it is said again.
  */
+import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
 import type { DeviceProfileError } from '../../domain/profile/device-profile-ports.ts';
+import { deviceErrorOf } from '../../domain/profile/device-error.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Statement } from './database.ts';
 
-/** Before the command leaves the queue: its row knows for which enrollment it went out. */
-export function profileAcknowledged(commandUuid: string, atMs: EpochMs): Statement {
+/** Before what the message does to the queue. */
+export function profileEnds(message: DeviceMessage): readonly Statement[] {
+  switch (message.kind) {
+    case 'result': {
+      const { requestType, commandUuid, state, answeredAtMs: atMs } = message;
+      if (requestType !== null && !PROFILE_COMMANDS.has(requestType)) return [];
+      if (state === 'acknowledged') return [profileAcknowledged(commandUuid, atMs)];
+      return [profileRefused(commandUuid, deviceErrorOf(message.status, message.raw), atMs)];
+    }
+    case 'cancel':
+      return [profileDropped(message.commandUuid, message.state, message.atMs)];
+    case 'reset':
+      return [profilesEnded(message.udid, message.enrollmentId, message.atMs)];
+    default:
+      return [];
+  }
+}
+
+const PROFILE_COMMANDS: ReadonlySet<string> = new Set(['InstallProfile', 'RemoveProfile']);
+
+/** The command's row, which knows for which enrollment it went out, is still in the queue. */
+function profileAcknowledged(commandUuid: string, atMs: EpochMs): Statement {
   return {
     sql: `UPDATE device_profiles SET state = iif(action = 'install', 'installed', 'removed'), error = NULL,
             changed_at_ms = ?2,
@@ -20,7 +42,7 @@ export function profileAcknowledged(commandUuid: string, atMs: EpochMs): Stateme
   };
 }
 
-export function profileRefused(commandUuid: string, error: DeviceProfileError, atMs: EpochMs): Statement {
+function profileRefused(commandUuid: string, error: DeviceProfileError, atMs: EpochMs): Statement {
   return {
     sql: `UPDATE device_profiles SET state = 'failed', error = ?2, changed_at_ms = ?3 WHERE command_uuid = ?1`,
     bound: [commandUuid, JSON.stringify(error), atMs],
@@ -28,7 +50,7 @@ export function profileRefused(commandUuid: string, error: DeviceProfileError, a
 }
 
 /** Canceled or expired. What the device did all the same outranks it. */
-export function profileDropped(
+function profileDropped(
   commandUuid: string,
   kind: 'canceled' | 'expired',
   atMs: EpochMs,
@@ -51,7 +73,7 @@ export function profilesExpired(nowMs: EpochMs): Statement {
 }
 
 /** An enrollment takes its profiles with it. */
-export function profilesEnded(udid: string, enrollmentId: string, atMs: EpochMs): Statement {
+function profilesEnded(udid: string, enrollmentId: string, atMs: EpochMs): Statement {
   return {
     sql: `UPDATE device_profiles SET state = 'removed', error = '{"kind":"enrollment-ended"}', changed_at_ms = ?3,
             installed_version = NULL, installed_at_ms = NULL

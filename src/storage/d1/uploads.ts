@@ -117,6 +117,25 @@ export class D1Uploads implements UploadStore {
     );
     return rows.map(uploadRow);
   }
+
+  async payloadUuids(
+    identifiers: readonly string[],
+  ): Promise<ReadonlyMap<string, ReadonlyMap<number, string>>> {
+    const asked = "json_extract(details, '$.payloadUuid') AS uuid";
+    const rows = await this.#db.all<{ identifier: string; version: number; uuid: string }>(
+      `SELECT identifier, version, ${asked} FROM uploads
+         WHERE resource = 'profiles' AND identifier IN (SELECT value FROM json_each(?1))
+       UNION ALL SELECT identifier, version, ${asked} FROM profile_versions
+         WHERE identifier IN (SELECT value FROM json_each(?1))`,
+      JSON.stringify(identifiers),
+    );
+    const found = new Map<string, Map<number, string>>();
+    for (const { identifier, version, uuid } of rows) {
+      const versions = found.get(identifier) ?? new Map<number, string>();
+      found.set(identifier, versions.set(version, uuid));
+    }
+    return found;
+  }
 }
 
 const OLDER = `version, server_token, size, details, fingerprint, author, ifnull(stored_at_ms, 0) AS stored_at_ms`;
