@@ -5,8 +5,10 @@
 
 import { type Config, readAccessRights, readConfig } from './config.ts';
 import { BootstrapKey } from './domain/admin/bootstrap-key.ts';
+import type { GatheredServices } from './domain/admin/command-services.ts';
 import type { AdminServices } from './domain/admin/services.ts';
 import { CommandAdmission } from './domain/command/admission.ts';
+import { AvailableCommands } from './domain/command/advisor.ts';
 import { CommandQueue } from './domain/command/service.ts';
 import { DeclarativeManagementService } from './domain/declaration/ddm.ts';
 import { DryRuns } from './domain/declaration/dry-run.ts';
@@ -71,6 +73,7 @@ import { D1Devices } from './storage/d1/devices.ts';
 import { D1Due } from './storage/d1/due.ts';
 import { D1Events } from './storage/d1/events.ts';
 import { D1ExpectedDevices } from './storage/d1/expected-devices.ts';
+import { GatheringDatabase } from './storage/d1/gathered.ts';
 import { D1Groups } from './storage/d1/groups.ts';
 import { D1Inventory } from './storage/d1/inventory.ts';
 import { D1Members } from './storage/d1/members.ts';
@@ -101,7 +104,17 @@ export function fleetFor(env: Env) {
   const events = new D1Events(db);
   const waker = new LogWaker(consoleLog());
   const admission = new CommandAdmission({ accessRights: () => readAccessRights(env), isEnrollmentProfile });
-  const commands = new CommandQueue({ store: new D1Commands(db), devices, waker, isKnown, admission });
+  const queueOver = (database: Database, known: typeof isKnown) =>
+    new CommandQueue({ store: new D1Commands(database), devices, waker, isKnown: known, admission });
+  const commands = queueOver(db, isKnown);
+  const gathered = (): GatheredServices => {
+    const database = new GatheringDatabase(env.DB);
+    const gatheredIndex = new D1Devices(database);
+    return {
+      commands: queueOver(database, (udid) => gatheredIndex.isKnown(udid)),
+      devices: new FreshDirectory(gatheredIndex, devices),
+    };
+  };
   const manifests = new ManifestCompiler({
     devices,
     source: new D1Assignments(db),
@@ -116,12 +129,13 @@ export function fleetFor(env: Env) {
     queue: new QueueDue(env.FANOUT, consoleLog()),
     manifests,
   });
-  return { db, devices, index, isKnown, events, waker, admission, commands, manifests, due };
+  return { db, devices, index, isKnown, events, waker, admission, commands, gathered, manifests, due };
 }
 
 async function build(env: Env): Promise<Services> {
   const config = await readConfig(env);
-  const { db, devices, index, isKnown, events, commands, manifests, due } = fleetFor(env);
+  const { db, devices, index, isKnown, events, admission, commands, gathered, manifests, due } =
+    fleetFor(env);
   const authority = await importAuthority(config.caCertificatePem, config.caKeyPem.expose());
   const keys = await PairingTokenKeys.import(config.tokenKeys.expose());
   const sealKey = await importSealKey(config.storageKey.expose());
@@ -218,6 +232,8 @@ async function build(env: Env): Promise<Services> {
     events,
     pause: (ms) => scheduler.wait(ms),
     commands,
+    commandAdvisor: new AvailableCommands({ devices, isKnown, admission }),
+    gathered,
     watchEnrollment,
     pairings: new D1PairingReader(db, pairingStore),
     expectedDevices,

@@ -16,6 +16,7 @@ import type { StatusItem } from '../declaration/status-merge.ts';
 import type { EventFeed } from '../event/feed.ts';
 import type { LinkGrant } from '../identity/one-time-link.ts';
 import type { CommandUuid, Platform, SerialNumber, Udid } from '../ids.ts';
+import type { CommandAdvisor, GatheredServices } from './command-services.ts';
 import type {
   Changed,
   DeclarationLibrary,
@@ -335,6 +336,9 @@ export interface AdminServices {
   readonly status: DeviceStatus;
   readonly events: EventFeed;
   readonly commands: CommandService;
+  readonly commandAdvisor: CommandAdvisor;
+  /** For one request that calls them many times at once. */
+  readonly gathered: () => GatheredServices;
   readonly watchEnrollment: WatchEnrollmentService;
   readonly pairings: PairingReader;
   readonly expectedDevices: ExpectedDevices;
