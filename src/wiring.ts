@@ -31,6 +31,7 @@ import { PhoneEnrollment } from './domain/pairing/phone-enrollment.ts';
 import type { ProfileBuilder } from './domain/pairing/ports.ts';
 import { PairingService } from './domain/pairing/service.ts';
 import { machineInfoVerifier, tokenKeys } from './domain/pairing/verifiers.ts';
+import { EffectivePolicies } from './domain/policy/service.ts';
 import { ObjectDevices } from './durable/device/gateway.ts';
 import { issuanceCells } from './durable/issuance/cells.ts';
 import { durablePairings } from './durable/pairing/pairings.ts';
@@ -59,6 +60,7 @@ import { Database } from './storage/d1/database.ts';
 import { D1DeclarationLibrary } from './storage/d1/declaration-library.ts';
 import { D1DeclarationSets } from './storage/d1/declaration-sets.ts';
 import { D1Declarations } from './storage/d1/declarations.ts';
+import { D1DeclaredProfiles } from './storage/d1/declared-profiles.ts';
 import { compileChange, recordDeviceMessages } from './storage/d1/device-outbox.ts';
 import { D1Devices } from './storage/d1/devices.ts';
 import { D1Due } from './storage/d1/due.ts';
@@ -227,6 +229,17 @@ async function build(env: Env): Promise<Services> {
       groups,
       manifests,
       isKnown,
+    }),
+    policies: new EffectivePolicies({
+      devices,
+      isKnown,
+      watchesOf: async (phone) => (await index.find(phone))?.watches ?? [],
+      assignments: new D1Assignments(db),
+      manifests,
+      library,
+      profiles: { store: new D1DeclaredProfiles(db), seal: uploadSeal(sealKey) },
+      installed: { installedOn: async () => [] },
+      observations: { observed: async () => new Map() },
     }),
     newUuid: randomUuid,
     publicUrl,

@@ -24,6 +24,7 @@ import type {
   UnknownGroup,
 } from './declaration-services.ts';
 import type { DryRunner } from './dry-run-services.ts';
+import type { PolicyReader } from './policy-services.ts';
 import type { AssetLibrary, ProfileLibrary } from './upload-services.ts';
 
 /** Who is asking. `id` names the key in records; it is not the key. */
@@ -340,6 +341,7 @@ export interface AdminServices {
   readonly groups: DeviceGroups;
   readonly settings: DeviceSettings;
   readonly dryRuns: DryRunner;
+  readonly policies: PolicyReader;
   /** Lets time pass between two looks at the feed. */
   readonly pause: (ms: number) => Promise<void>;
   /** A fresh upper-case UUID, for commands that come without one. */

@@ -8,6 +8,7 @@ import { parseSignedData } from '../../pki/cms-signed.ts';
 import { type ContentProblem, type InvalidContent, validate } from '../../protocol/catalog/validate.ts';
 import { type JsonObject, type JsonValue, plistToJson } from '../../protocol/plist/json.ts';
 import { isBinaryPlist, parsePlistDict } from '../../protocol/plist/parse.ts';
+import type { PlistDict } from '../../protocol/plist/value.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import { UPLOAD_BYTES_MAX, type UploadTooLarge } from './asset-content.ts';
@@ -105,4 +106,11 @@ async function problemsOf(profile: JsonObject, allowUnknown: boolean): Promise<r
 
 function malformed(reason: string) {
   return refuse<ProfileRefusal>({ kind: 'malformed-profile', reason });
+}
+
+/** The dictionary of a profile that was taken before, signed or not; null when it cannot be read. */
+export function storedProfile(bytes: Bytes): PlistDict | null {
+  const content = bytes[0] === SEQUENCE ? signedContent(bytes) : ok(bytes);
+  const plist = content.ok ? parsePlistDict(content.value) : content;
+  return plist.ok ? plist.value : null;
 }

@@ -19,6 +19,7 @@ import { expectedDevices } from './expected-devices.ts';
 import { groups } from './groups.ts';
 import { manifests } from './manifests.ts';
 import { pairings } from './pairings.ts';
+import { policy } from './policy.ts';
 import { profiles } from './profiles.ts';
 import { refused } from './refusals.ts';
 import { sets } from './sets.ts';
@@ -39,6 +40,7 @@ export function adminApp(services: AdminServices): Hono<AdminEnv> {
   app.route('/enrollment-links', enrollmentLinks(services));
   app.route('/devices', devices(services));
   app.route('/devices', commands(services));
+  app.route('/devices', policy(services));
   app.route('/watch-enrollment', watchEnrollment(services));
   app.route('/pairings', pairings(services));
   app.route('/expected-devices', expectedDevices(services));

@@ -201,6 +201,7 @@ export class FakeServices {
       groups: {} as AdminServices['groups'],
       settings: {} as AdminServices['settings'],
       dryRuns: {} as AdminServices['dryRuns'],
+      policies: {} as AdminServices['policies'],
       enrollmentLinks: {
         create: async (grant, ttlSeconds, nowMs) => {
           this.links.push({ grant, ttlSeconds });
