@@ -3,9 +3,10 @@
  * configuration; a broken configuration is a rejected promise, so every request reports it.
  */
 
-import { type Config, readConfig } from './config.ts';
+import { type Config, readAccessRights, readConfig } from './config.ts';
 import { BootstrapKey } from './domain/admin/bootstrap-key.ts';
 import type { AdminServices } from './domain/admin/services.ts';
+import { CommandAdmission } from './domain/command/admission.ts';
 import { CommandQueue } from './domain/command/service.ts';
 import { DeclarativeManagementService } from './domain/declaration/ddm.ts';
 import { DryRuns } from './domain/declaration/dry-run.ts';
@@ -94,7 +95,8 @@ export function fleetFor(env: Env) {
   const isKnown = (udid: Udid) => index.isKnown(udid);
   const events = new D1Events(db);
   const waker = new LogWaker(consoleLog());
-  const commands = new CommandQueue({ store: new D1Commands(db), devices, waker, isKnown });
+  const admission = new CommandAdmission({ accessRights: () => readAccessRights(env), isEnrollmentProfile });
+  const commands = new CommandQueue({ store: new D1Commands(db), devices, waker, isKnown, admission });
   const manifests = new ManifestCompiler({
     devices,
     source: new D1Assignments(db),
@@ -109,7 +111,7 @@ export function fleetFor(env: Env) {
     queue: new QueueDue(env.FANOUT, consoleLog()),
     manifests,
   });
-  return { db, devices, index, isKnown, events, waker, commands, manifests, due };
+  return { db, devices, index, isKnown, events, waker, admission, commands, manifests, due };
 }
 
 async function build(env: Env): Promise<Services> {
@@ -137,7 +139,6 @@ async function build(env: Env): Promise<Services> {
   const library = new D1DeclarationLibrary(db);
   const groups = new D1Groups(db);
   const sets = new D1DeclarationSets(db);
-  const isEnrollmentProfile = (identifier: string) => identifier === ENROLLMENT_PROFILE_IDENTIFIER;
   const declarations = new Declarations({
     store: library,
     rendered,
@@ -295,6 +296,10 @@ async function build(env: Env): Promise<Services> {
   };
 }
 
+function isEnrollmentProfile(identifier: string): boolean {
+  return identifier === ENROLLMENT_PROFILE_IDENTIFIER;
+}
+
 function uploadSeal(key: SealKey): UploadSeal {
   const context = (identifier: string) => `upload/${identifier}`;
   return {
@@ -316,6 +321,7 @@ function profileBuilder(config: Config, authority: Authority): ProfileBuilder {
         topic,
         serverUrl: `${publicUrl}/mdm/connect`,
         checkInUrl: `${publicUrl}/mdm/checkin`,
+        accessRights: config.accessRights,
         scep: { url: `${publicUrl}/scep`, challenge, subject: { udid: subject.udid } },
         caCertificateDer: authority.certificate.der,
         uuids: { profile: randomUuid(), ca: randomUuid(), scep: randomUuid(), mdm: randomUuid() },

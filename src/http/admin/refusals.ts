@@ -31,6 +31,7 @@ import type { ProfileRefusal } from '../../domain/declaration/profile-content.ts
 import type { MalformedIdentifier } from '../../domain/ids.ts';
 import type { InvalidContent } from '../../protocol/catalog/validate.ts';
 import type { BodyRefusal } from '../body.ts';
+import { commandProblem } from './command-refusals.ts';
 import type { AdminContext } from './env.ts';
 import { type FieldError, type Problem, problemResponse } from './problem.ts';
 
@@ -149,6 +150,9 @@ function stateProblem(refusal: StateRefusal | FurtherRefusal): Problem {
       return bad(kind, 409, 'The device is not enrolled', `It is ${refusal.state}.`);
     case 'queue-full':
       return bad(kind, 409, 'The queue is full', `At most ${refusal.pendingMax} commands wait for a device.`);
+    case 'unsupported-command':
+    case 'invalid-command':
+      return commandProblem(refusal);
     case 'command-conflict':
       return bad(kind, 409, 'Another command has this UUID', `${refusal.commandUuid} names other content.`);
     case 'unknown-command':
