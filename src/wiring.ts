@@ -5,8 +5,10 @@
 
 import { type Config, readAccessRights, readConfig } from './config.ts';
 import { BootstrapKey } from './domain/admin/bootstrap-key.ts';
+import type { GatheredServices } from './domain/admin/command-services.ts';
 import type { AdminServices } from './domain/admin/services.ts';
 import { CommandAdmission } from './domain/command/admission.ts';
+import { AvailableCommands } from './domain/command/advisor.ts';
 import { CommandQueue } from './domain/command/service.ts';
 import { DeclarativeManagementService } from './domain/declaration/ddm.ts';
 import { DryRuns } from './domain/declaration/dry-run.ts';
@@ -14,6 +16,7 @@ import { DueManifests } from './domain/declaration/due.ts';
 import { Groups } from './domain/declaration/groups.ts';
 import { Declarations } from './domain/declaration/library.ts';
 import { ManifestCompiler } from './domain/declaration/manifest-compiler.ts';
+import { Profiles } from './domain/declaration/profiles.ts';
 import { WatchEnrollments } from './domain/declaration/service.ts';
 import { Sets } from './domain/declaration/sets.ts';
 import { Settings } from './domain/declaration/settings.ts';
@@ -33,6 +36,9 @@ import type { ProfileBuilder } from './domain/pairing/ports.ts';
 import { PairingService } from './domain/pairing/service.ts';
 import { machineInfoVerifier, tokenKeys } from './domain/pairing/verifiers.ts';
 import { EffectivePolicies } from './domain/policy/service.ts';
+import { DeviceProfiles } from './domain/profile/device-profiles.ts';
+import { InventoryProfileListings } from './domain/profile/listings.ts';
+import { ProfileOverviews } from './domain/profile/profile-overview.ts';
 import { ObjectDevices } from './durable/device/gateway.ts';
 import { issuanceCells } from './durable/issuance/cells.ts';
 import { durablePairings } from './durable/pairing/pairings.ts';
@@ -46,12 +52,13 @@ import { ForeignIssuers } from './pki/jwks.ts';
 import { PairingTokenKeys } from './pki/jws.ts';
 import { type Authority, importAuthority } from './pki/keys.ts';
 import { randomBytes, randomUuid } from './pki/random.ts';
-import { importSealKey, openSecret, type SealKey, sealSecret } from './pki/seal.ts';
+import { fingerprintSecret, importSealKey, openSecret, type SealKey, sealSecret } from './pki/seal.ts';
 import {
   buildEnrollmentProfile,
   ENROLLMENT_PROFILE_IDENTIFIER,
 } from './protocol/profile/enrollment-profile.ts';
 import { LogWaker } from './push/log-waker.ts';
+import type { Bytes } from './std/bytes.ts';
 import { EscapementError, Fault } from './std/outcome.ts';
 import { epochMs } from './std/time.ts';
 import { D1Assignments } from './storage/d1/assignments.ts';
@@ -61,15 +68,18 @@ import { Database } from './storage/d1/database.ts';
 import { D1DeclarationLibrary } from './storage/d1/declaration-library.ts';
 import { D1DeclarationSets } from './storage/d1/declaration-sets.ts';
 import { D1Declarations } from './storage/d1/declarations.ts';
-import { D1DeclaredProfiles } from './storage/d1/declared-profiles.ts';
 import { compileChange, recordDeviceMessages } from './storage/d1/device-outbox.ts';
+import { D1DeviceProfiles } from './storage/d1/device-profiles.ts';
 import { D1Devices } from './storage/d1/devices.ts';
 import { D1Due } from './storage/d1/due.ts';
 import { D1Events } from './storage/d1/events.ts';
 import { D1ExpectedDevices } from './storage/d1/expected-devices.ts';
+import { GatheringDatabase } from './storage/d1/gathered.ts';
 import { D1Groups } from './storage/d1/groups.ts';
+import { D1Inventory } from './storage/d1/inventory.ts';
 import { D1Members } from './storage/d1/members.ts';
 import { D1PairingReader } from './storage/d1/pairings.ts';
+import { D1PolicyProfiles } from './storage/d1/policy-profiles.ts';
 import { D1Properties, D1Subscriptions } from './storage/d1/settings.ts';
 import { D1Uploads } from './storage/d1/uploads.ts';
 import { fetchJwks } from './storage/jwks-fetch.ts';
@@ -96,7 +106,17 @@ export function fleetFor(env: Env) {
   const events = new D1Events(db);
   const waker = new LogWaker(consoleLog());
   const admission = new CommandAdmission({ accessRights: () => readAccessRights(env), isEnrollmentProfile });
-  const commands = new CommandQueue({ store: new D1Commands(db), devices, waker, isKnown, admission });
+  const queueOver = (database: Database, known: typeof isKnown) =>
+    new CommandQueue({ store: new D1Commands(database), devices, waker, isKnown: known, admission });
+  const commands = queueOver(db, isKnown);
+  const gathered = (): GatheredServices => {
+    const database = new GatheringDatabase(env.DB);
+    const gatheredIndex = new D1Devices(database);
+    return {
+      commands: queueOver(database, (udid) => gatheredIndex.isKnown(udid)),
+      devices: new FreshDirectory(gatheredIndex, devices),
+    };
+  };
   const manifests = new ManifestCompiler({
     devices,
     source: new D1Assignments(db),
@@ -111,12 +131,13 @@ export function fleetFor(env: Env) {
     queue: new QueueDue(env.FANOUT, consoleLog()),
     manifests,
   });
-  return { db, devices, index, isKnown, events, waker, admission, commands, manifests, due };
+  return { db, devices, index, isKnown, events, waker, admission, commands, gathered, manifests, due };
 }
 
 async function build(env: Env): Promise<Services> {
   const config = await readConfig(env);
-  const { db, devices, index, isKnown, events, commands, manifests, due } = fleetFor(env);
+  const { db, devices, index, isKnown, events, admission, commands, gathered, manifests, due } =
+    fleetFor(env);
   const authority = await importAuthority(config.caCertificatePem, config.caKeyPem.expose());
   const keys = await PairingTokenKeys.import(config.tokenKeys.expose());
   const sealKey = await importSealKey(config.storageKey.expose());
@@ -146,13 +167,24 @@ async function build(env: Env): Promise<Services> {
     sha256Hex,
     newUuid: randomUuid,
   });
+  const uploadStore = new D1Uploads(db);
+  const seal = uploadSeal(sealKey);
+  const sign = (profile: Bytes) => signAttached(profile, authority.signer);
   const uploads = new Uploads({
     publicUrl,
-    store: new D1Uploads(db),
+    store: uploadStore,
     library: declarations,
-    seal: uploadSeal(sealKey),
+    seal,
     newUuid: randomUuid,
+    sign,
+  });
+  const deviceProfileStore = new D1DeviceProfiles(db);
+  const storedProfiles = new Profiles({
+    uploads,
+    store: uploadStore,
+    seal,
     isEnrollmentProfile,
+    devicesWith: (identifier) => deviceProfileStore.devicesWith(identifier),
   });
 
   const cells = issuanceCells(env.ISSUANCE);
@@ -194,8 +226,12 @@ async function build(env: Env): Promise<Services> {
   });
   const expectedDevices = new D1ExpectedDevices(db);
   const directory = new FreshDirectory(index, devices);
-  const signer = {
-    sign: (profile: Parameters<typeof signAttached>[0]) => signAttached(profile, authority.signer),
+  const profilesOnDevices = {
+    store: deviceProfileStore,
+    profiles: storedProfiles,
+    devices,
+    isKnown,
+    isEnrollmentProfile,
   };
   const admin: AdminServices = {
     authenticator: new BootstrapKey(config.adminKey),
@@ -204,13 +240,27 @@ async function build(env: Env): Promise<Services> {
     events,
     pause: (ms) => scheduler.wait(ms),
     commands,
+    commandAdvisor: new AvailableCommands({ devices, isKnown, admission }),
+    gathered,
     watchEnrollment,
     pairings: new D1PairingReader(db, pairingStore),
     expectedDevices,
     enrollmentLinks: links,
     declarations,
     assets: uploads.assets,
-    profiles: uploads.profiles,
+    profiles: storedProfiles,
+    deviceProfiles: new DeviceProfiles({
+      ...profilesOnDevices,
+      commands,
+      directory,
+      sign,
+      newUuid: randomUuid,
+    }),
+    profileOverviews: new ProfileOverviews({
+      ...profilesOnDevices,
+      uploads: uploadStore,
+      listings: new InventoryProfileListings(new D1Inventory(db)),
+    }),
     sets: new Sets({ store: sets, groups, library, manifests, due, devices, isKnown, newUuid: randomUuid }),
     groups: new Groups({ store: groups, due, newUuid: randomUuid }),
     settings: new Settings({
@@ -238,9 +288,8 @@ async function build(env: Env): Promise<Services> {
       assignments: new D1Assignments(db),
       manifests,
       library,
-      profiles: { store: new D1DeclaredProfiles(db), seal: uploadSeal(sealKey) },
-      installed: { installedOn: async () => [] },
-      observations: { observed: async () => new Map() },
+      profiles: { store: new D1PolicyProfiles(db), seal },
+      inventory: new D1Inventory(db),
     }),
     newUuid: randomUuid,
     publicUrl,
@@ -277,7 +326,7 @@ async function build(env: Env): Promise<Services> {
         links,
         mint,
         profiles,
-        signer,
+        signer: { sign },
       }),
     },
     scep: {
@@ -308,6 +357,7 @@ function uploadSeal(key: SealKey): UploadSeal {
       const opened = await openSecret(key, sealed, context(identifier));
       return opened.ok ? opened.value : null;
     },
+    fingerprint: (identifier, data) => fingerprintSecret(key, data, context(identifier)),
   };
 }
 

@@ -27,6 +27,8 @@ export type NotCounting =
   | 'inactive'
   | 'invalid'
   | 'not-installed'
+  /** The device is told to remove it. */
+  | 'removing'
   /** The device's platform, version or supervision rules the key out. */
   | 'unsupported'
   /** Not of the key's type. */
@@ -104,6 +106,8 @@ export type UnreadSource =
   /** What is stored is not what the manifest names; it follows. */
   | 'changed'
   | 'unreadable'
+  /** Of a profile that is on the device and no longer stored. */
+  | 'deleted'
   /** More than one answer opens. */
   | 'limit';
 

@@ -16,6 +16,7 @@ import type { StatusItem } from '../declaration/status-merge.ts';
 import type { EventFeed } from '../event/feed.ts';
 import type { LinkGrant } from '../identity/one-time-link.ts';
 import type { CommandUuid, Platform, SerialNumber, Udid } from '../ids.ts';
+import type { CommandAdvisor, GatheredServices } from './command-services.ts';
 import type {
   Changed,
   DeclarationLibrary,
@@ -26,6 +27,7 @@ import type {
 } from './declaration-services.ts';
 import type { DryRunner } from './dry-run-services.ts';
 import type { PolicyReader } from './policy-services.ts';
+import type { DeviceProfileService, ProfileOverviewReader } from './profile-services.ts';
 import type { AssetLibrary, ProfileLibrary } from './upload-services.ts';
 
 /** Who is asking. `id` names the key in records; it is not the key. */
@@ -335,6 +337,9 @@ export interface AdminServices {
   readonly status: DeviceStatus;
   readonly events: EventFeed;
   readonly commands: CommandService;
+  readonly commandAdvisor: CommandAdvisor;
+  /** For one request that calls them many times at once. */
+  readonly gathered: () => GatheredServices;
   readonly watchEnrollment: WatchEnrollmentService;
   readonly pairings: PairingReader;
   readonly expectedDevices: ExpectedDevices;
@@ -342,6 +347,8 @@ export interface AdminServices {
   readonly declarations: DeclarationLibrary;
   readonly assets: AssetLibrary;
   readonly profiles: ProfileLibrary;
+  readonly deviceProfiles: DeviceProfileService;
+  readonly profileOverviews: ProfileOverviewReader;
   readonly sets: DeclarationSets;
   readonly groups: DeviceGroups;
   readonly settings: DeviceSettings;

@@ -74,7 +74,7 @@ async function judgeProfile(
   if (!profile.ok) return profileProblems(profile.refusal);
   const catalog = await loadCatalog('profile');
   // By type alone: a device passes over keys of other platforms, and one profile may be meant for both.
-  return profile.value.payloadTypes.flatMap((type) => {
+  return profile.value.details.payloadTypes.flatMap((type) => {
     if (type === BY_HAND_ONLY) return [inProfile('profile', `not ${type}: only a person may install it`)];
     const entry = catalog.find(type);
     const unsupported = entry === null ? null : entryUnsupported(entry, target);

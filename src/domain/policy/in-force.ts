@@ -4,8 +4,6 @@
  * concluded from silence, but a profile that a later ProfileList lacks is gone; an older Restrictions result does not
  * refute what changed since. A compliant passcode proves no rule: it may comply with none.
  */
-import { isJsonObject } from '../../protocol/ddm/bounded-json.ts';
-import type { JsonObject, JsonValue } from '../../protocol/plist/json.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { InForce, Observation } from '../admin/policy-services.ts';
 import type { StatusItem } from '../declaration/status-merge.ts';
@@ -118,17 +116,4 @@ function isSame(own: MergedRow['contributors'][number], one: Judged): boolean {
     own.key === setting.key &&
     own.value === setting.value
   );
-}
-
-/** `GlobalRestrictions` as one value a key: `restrictedBool`, `restrictedValue`, `intersection` and `union`. */
-export function globalRestrictions(global: JsonObject): ReadonlyMap<string, JsonValue> {
-  const values = new Map<string, JsonValue>();
-  for (const part of ['restrictedBool', 'restrictedValue', 'intersection', 'union']) {
-    const keys = global[part];
-    for (const [key, said] of Object.entries(isJsonObject(keys) ? keys : {})) {
-      const value = isJsonObject(said) ? (said['value'] ?? said['values']) : undefined;
-      if (value !== undefined) values.set(key, value);
-    }
-  }
-  return values;
 }

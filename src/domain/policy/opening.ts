@@ -1,20 +1,24 @@
 /**
- * Opens the profiles that declarations of a manifest stand for: stored here and sealed, XML or signed around it. Only
- * those with payloads that set policy, and of all of them no more than one answer may hold.
+ * Opens the profiles that declarations of a manifest stand for, and those that commands gave to devices: stored here and
+ * sealed, XML or signed around it. Only those with payloads that set policy, and no more than one answer may hold.
  */
 import type { JsonObject } from '../../protocol/plist/json.ts';
+import type { UnreadSource } from '../admin/policy-services.ts';
 import type { CompiledDeclaration } from '../declaration/compile.ts';
-import { storedProfile } from '../declaration/profile-content.ts';
+import { parseProfile } from '../declaration/profile-content.ts';
 import type { UploadSeal } from '../declaration/upload-ports.ts';
+import type { Udid } from '../ids.ts';
 import { LEGACY_TYPES, POLICY_PAYLOADS } from './keys.ts';
-import type { DeclaredProfile, DeclaredProfileStore } from './ports.ts';
-import { heldOf, type OpenedProfile, payloadOf, profileAssetOf } from './sources.ts';
+import type { OrderedProfile, PolicyProfileStore } from './ports.ts';
+import { heldOf, type InstalledProfile, type OpenedProfile, payloadOf, profileAssetOf } from './sources.ts';
 
 /** Read, opened and parsed at once, of a Worker's 128 MB. Profiles with policy have some kilobytes. */
 export const OPENED_BYTES_MAX = 4 * 1024 * 1024;
 
+const QUERY = { payloadTypes: POLICY_PAYLOADS, bytesMax: OPENED_BYTES_MAX };
+
 export interface ProfileOpenerOptions {
-  readonly store: DeclaredProfileStore;
+  readonly store: PolicyProfileStore;
   readonly seal: Pick<UploadSeal, 'open'>;
 }
 
@@ -31,7 +35,7 @@ export async function openDeclared(
   const wanted = devices.flatMap(wantedBy);
   if (wanted.length === 0) return new Map();
   const names = [...new Set(wanted.map((one) => one.stored))];
-  const found = await store.declared(names, POLICY_PAYLOADS, OPENED_BYTES_MAX);
+  const found = await store.declared(names, QUERY);
   const opened = new Map<string, OpenedProfile>();
   for (const row of found) {
     const asked = wanted.find((one) => one.stored === row.identifier && one.serverToken === row.serverToken);
@@ -63,14 +67,35 @@ function wantedBy(device: Manifested): readonly Wanted[] {
     });
 }
 
-async function open(row: DeclaredProfile, seal: Pick<UploadSeal, 'open'>): Promise<OpenedProfile> {
+/** By device, of its present enrollment: what was given to it in an earlier one went with that. */
+export async function openOrdered(
+  devices: ReadonlyMap<Udid, { readonly enrollmentId: string }>,
+  { store, seal }: ProfileOpenerOptions,
+): Promise<ReadonlyMap<Udid, readonly InstalledProfile[]>> {
+  const ordered = await store.ordered([...devices.keys()], QUERY);
+  const opened = new Map<Udid, InstalledProfile[]>();
+  for (const row of ordered) {
+    const { udid, identifier, payloadIdentifier, state, isInstalled, installedAtMs } = row;
+    if (devices.get(udid)?.enrollmentId !== row.enrollmentId) continue;
+    const content = row.isKept ? await open(row, seal) : unread('deleted');
+    const list = opened.get(udid) ?? [];
+    list.push({ identifier, payloadIdentifier, state, isInstalled, installedAtMs, content });
+    opened.set(udid, list);
+  }
+  return opened;
+}
+
+async function open(
+  row: Pick<OrderedProfile, 'identifier' | 'relevant' | 'sealed'>,
+  seal: ProfileOpenerOptions['seal'],
+): Promise<OpenedProfile> {
   if (!row.relevant) return { kind: 'other' };
   if (row.sealed === null) return unread('limit');
   const content = await seal.open(row.identifier, row.sealed);
-  const profile = content === null ? null : storedProfile(content);
-  return profile === null ? unread('unreadable') : { kind: 'opened', profile };
+  const profile = content === null ? null : parseProfile(content);
+  return profile?.ok ? { kind: 'opened', profile: profile.value } : unread('unreadable');
 }
 
-function unread(reason: Extract<OpenedProfile, { kind: 'unread' }>['reason']): OpenedProfile {
+function unread(reason: UnreadSource): OpenedProfile {
   return { kind: 'unread', reason };
 }

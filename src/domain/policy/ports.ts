@@ -3,52 +3,56 @@
  * devices themselves reported. All of them read; nothing is decided from what they say.
  */
 import type { JsonObject, JsonValue } from '../../protocol/plist/json.ts';
-import type { PlistDict } from '../../protocol/plist/value.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { UploadResource } from '../admin/upload-services.ts';
 import type { Udid } from '../ids.ts';
+import type { InventoryRecord } from '../inventory/ports.ts';
+import type { InventorySection } from '../inventory/section.ts';
+import type { DeviceProfileState } from '../profile/device-profile-ports.ts';
 
-/** A profile behind a declaration, as it is stored. */
-export interface DeclaredProfile {
+/** Which payloads to open, and how much of them. */
+export interface ProfileQuery {
+  readonly payloadTypes: readonly string[];
+  readonly bytesMax: number;
+}
+
+interface StoredContent {
   readonly identifier: string;
-  readonly resource: UploadResource;
-  readonly serverToken: string;
   /** False when no payload type asked for is in it, as far as is recorded. */
   readonly relevant: boolean;
-  /** Null when it is not relevant, or past the limit of one answer. */
+  /** Null when it is not relevant, or past the limit. */
   readonly sealed: Bytes | null;
 }
 
-export interface DeclaredProfileStore {
-  /** Of those stored here; one read, of at most `bytesMax` of content. */
-  declared(
-    identifiers: readonly string[],
-    payloadTypes: readonly string[],
-    bytesMax: number,
-  ): Promise<readonly DeclaredProfile[]>;
+/** A profile behind a declaration. */
+export interface DeclaredProfile extends StoredContent {
+  readonly resource: UploadResource;
+  readonly serverToken: string;
 }
 
-/** A profile that is on a device or on its way there or off it. */
-export interface InstalledProfile {
-  /** As it is stored here. */
-  readonly identifier: string;
+/**
+ * A profile that a command gave to a device, in the version that the device is to have: of one that is not ordered
+ * anew, the version that it has.
+ */
+export interface OrderedProfile extends StoredContent {
+  readonly udid: Udid;
   readonly payloadIdentifier: string;
-  readonly version: number;
-  /** By a command, or behind a declaration: the manifest speaks for those. */
-  readonly via: 'command' | 'declaration';
-  readonly state: InstalledState;
+  readonly enrollmentId: string;
+  readonly state: DeviceProfileState;
+  /** The device acknowledged some version of it, and still has that. */
+  readonly isInstalled: boolean;
   readonly installedAtMs: EpochMs | null;
-  /** The profile as it was sent; null when it is no longer stored. */
-  readonly profile: PlistDict | null;
+  /** Whether that version is still stored. */
+  readonly isKept: boolean;
 }
 
-/** `installing`: not answered yet. `removing`: it is still there. */
-export type InstalledState = 'installing' | 'installed' | 'removing' | 'failed' | 'removed';
-
-export interface InstalledProfiles {
-  /** Bounded in number and in bytes. */
-  installedOn(udid: Udid): Promise<readonly InstalledProfile[]>;
+/** One read each. */
+export interface PolicyProfileStore {
+  /** Of those stored here. */
+  declared(identifiers: readonly string[], query: ProfileQuery): Promise<readonly DeclaredProfile[]>;
+  /** Without those that were removed. */
+  ordered(udids: readonly Udid[], query: ProfileQuery): Promise<readonly OrderedProfile[]>;
 }
 
 /** What a device answered to queries; null what it never was asked. */
@@ -62,8 +66,12 @@ export interface ObservedPolicy {
   } | null;
 }
 
-export interface PolicyObservations {
-  observed(udids: readonly Udid[]): Promise<ReadonlyMap<Udid, ObservedPolicy>>;
+/** What devices answered in their present enrollment; one read. */
+export interface PolicyInventory {
+  sectionsOf(
+    devices: ReadonlyMap<Udid, { readonly enrollmentId: string }>,
+    sections: readonly InventorySection[],
+  ): Promise<ReadonlyMap<Udid, readonly InventoryRecord[]>>;
 }
 
 export const NOTHING_OBSERVED: ObservedPolicy = { restrictions: null, security: null, profiles: null };

@@ -11,8 +11,8 @@ import type { NotCounting, PolicyOrigin, UnreadSource } from '../admin/policy-se
 import type { CompiledDeclaration } from '../declaration/compile.ts';
 import type { DeviceDescription } from '../enrollment/device.ts';
 import type { Udid } from '../ids.ts';
+import type { DeviceProfileState } from '../profile/device-profile-ports.ts';
 import { ALWAYS_ON_VPN, LEGACY_TYPES, POLICY_CONFIGURATIONS, POLICY_PAYLOADS } from './keys.ts';
-import type { InstalledProfile } from './ports.ts';
 
 /** More than any device was given; each may be a profile that is opened. */
 export const SOURCES_MAX = 200;
@@ -53,6 +53,17 @@ export type OpenedProfile =
   | { readonly kind: 'other' }
   | { readonly kind: 'unread'; readonly reason: UnreadSource };
 
+/** A profile that a command gave to the device. */
+export interface InstalledProfile {
+  readonly identifier: string;
+  readonly payloadIdentifier: string;
+  readonly state: DeviceProfileState;
+  readonly isInstalled: boolean;
+  readonly installedAtMs: EpochMs | null;
+  /** Of the version that the device is to have. */
+  readonly content: OpenedProfile;
+}
+
 /** What the manifest holds of it: withheld declarations are none of it. */
 export function heldOf(compiled: readonly CompiledDeclaration[]): readonly CompiledDeclaration[] {
   return compiled.filter((one) => one.withheld === null);
@@ -83,9 +94,7 @@ export function sourcesOf(facts: DeviceFacts): readonly PolicySource[] {
   const declarations = held
     .filter((one) => one.kind === 'configuration' && isPolicyType(one.type))
     .map((one) => declaredSource(one, facts, activated));
-  const profiles = facts.installed
-    .filter((one) => one.via === 'command')
-    .map((one) => installedSource(one, facts));
+  const profiles = facts.installed.map((one) => installedSource(one, facts));
   return [...declarations, ...profiles].filter((one) => one !== null).slice(0, SOURCES_MAX);
 }
 
@@ -142,8 +151,7 @@ function notCounting(
 
 /** Null when nothing in it is policy. */
 function installedSource(one: InstalledProfile, { udid }: DeviceFacts): PolicySource | null {
-  const { identifier, payloadIdentifier, state, profile } = one;
-  if (state === 'removed') return null;
+  const { identifier, payloadIdentifier, content, installedAtMs: asOfMs } = one;
   const origin: PolicyOrigin = {
     kind: 'profile',
     identifier,
@@ -151,16 +159,21 @@ function installedSource(one: InstalledProfile, { udid }: DeviceFacts): PolicySo
     device: udid,
     via: 'direct',
   };
+  const has = one.isInstalled && one.state !== 'ordered';
   const standing = {
-    because: state === 'failed' ? ('not-installed' as const) : null,
-    confirmed:
-      state === 'installed' || state === 'removing'
-        ? ({ by: 'InstallProfile', asOfMs: one.installedAtMs } as const)
-        : null,
+    because: ordersNotCounting(one),
+    confirmed: has ? ({ by: 'InstallProfile', asOfMs } as const) : null,
   };
-  if (profile === null) return { origin, payloads: [], ...standing, unread: 'unreadable' };
-  const { payloads } = policyIn(profile);
+  if (content.kind === 'other') return null;
+  if (content.kind === 'unread') return { origin, payloads: [], ...standing, unread: content.reason };
+  const { payloads } = policyIn(content.profile);
   return payloads.length === 0 ? null : { origin, payloads, ...standing, unread: null };
+}
+
+/** An order that is not answered yet counts, as a declaration does that the device has not reported yet. */
+function ordersNotCounting({ state, isInstalled }: InstalledProfile): NotCounting | null {
+  if (state === 'removing') return 'removing';
+  return state === 'failed' && !isInstalled ? 'not-installed' : null;
 }
 
 function policyIn(profile: PlistDict): {

@@ -19,7 +19,7 @@ import { readQuery } from './input.ts';
 import { listPage } from './listing.ts';
 import { refused } from './refusals.ts';
 import { onlyPage } from './schemas/values.ts';
-import { commandSummaryView, commandView, orderedView } from './views.ts';
+import { availabilityView, commandSummaryView, commandView, orderedView } from './views.ts';
 
 export function commands(services: AdminServices): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>();
@@ -33,6 +33,14 @@ export function commands(services: AdminServices): Hono<AdminEnv> {
     const list = (asked: PageQuery) => services.commands.list(udid.value, asked, c.get('nowMs'));
     const page = await listPage(scope, query.value, list, commandSummaryView);
     return page.ok ? c.json(page.value) : refused(c, page.refusal);
+  });
+
+  app.get('/:udid/available-commands', async (c) => {
+    const udid = parseUdid(c.req.param('udid'));
+    if (!udid.ok) return refused(c, udid.refusal);
+    const available = await services.commandAdvisor.available(udid.value);
+    if (!available.ok) return refused(c, available.refusal);
+    return c.json({ items: available.value.map(availabilityView) });
   });
 
   app.post('/:udid/commands', async (c) => {

@@ -18,6 +18,7 @@ import { events } from './events.ts';
 import { expectedDevices } from './expected-devices.ts';
 import { groups } from './groups.ts';
 import { manifests } from './manifests.ts';
+import { manyCommands } from './many-commands.ts';
 import { pairings } from './pairings.ts';
 import { policy } from './policy.ts';
 import { profiles } from './profiles.ts';
@@ -41,6 +42,7 @@ export function adminApp(services: AdminServices): Hono<AdminEnv> {
   app.route('/devices', devices(services));
   app.route('/devices', commands(services));
   app.route('/devices', policy(services));
+  app.route('/commands', manyCommands(services));
   app.route('/watch-enrollment', watchEnrollment(services));
   app.route('/pairings', pairings(services));
   app.route('/expected-devices', expectedDevices(services));

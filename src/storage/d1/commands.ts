@@ -15,6 +15,7 @@ import { utf8 } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Database, Statement } from './database.ts';
+import { profilesExpired } from './device-profile-ends.ts';
 
 interface Row {
   command_uuid: CommandUuid;
@@ -120,7 +121,8 @@ export class D1Commands implements CommandStore {
 
   async expire(nowMs: EpochMs): Promise<number> {
     const expired = "expires_at_ms <= ?1 AND state <> 'delivered'";
-    const [moved] = await this.#db.batch([
+    const [, moved] = await this.#db.batch([
+      profilesExpired(nowMs),
       {
         sql: `INSERT INTO command_history (command_uuid, udid, request_type, body, state, status, result, created_at_ms, expires_at_ms, answered_at_ms)
               SELECT command_uuid, udid, request_type, body, 'expired', NULL, NULL, created_at_ms, expires_at_ms, expires_at_ms

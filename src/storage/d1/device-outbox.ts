@@ -8,6 +8,7 @@ import { readInventory } from '../../domain/inventory/read.ts';
 import { readUtf8 } from '../../std/bytes.ts';
 import { moveToHistory, recordDelivered } from './commands.ts';
 import type { Database, Statement } from './database.ts';
+import { profileEnds } from './device-profile-ends.ts';
 import { upsertDevice } from './devices.ts';
 import { markDue } from './due.ts';
 import { insertEvents } from './events.ts';
@@ -17,7 +18,13 @@ import { replaceStatus } from './status.ts';
 /** Stores every message that D1 owns the record of; leaves the others alone. */
 export async function recordDeviceMessages(db: Database, messages: readonly DeviceMessage[]): Promise<void> {
   const learned = await Promise.all(messages.map(inventory));
-  await db.batch(messages.flatMap((message, index) => [...(learned[index] ?? []), ...statements(message)]));
+  await db.batch(
+    messages.flatMap((message, index) => [
+      ...(learned[index] ?? []),
+      ...profileEnds(message),
+      ...statements(message),
+    ]),
+  );
 }
 
 /** What an answer tells of the device, for as long as the queue knows what was asked. */

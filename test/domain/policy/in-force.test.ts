@@ -1,13 +1,9 @@
 /** What the device's reports prove of a row, what they refute, and what they leave open. */
 import { describe, expect, it } from 'vitest';
 import type { StatusItem } from '../../../src/domain/declaration/status-merge.ts';
-import {
-  type Evidence,
-  globalRestrictions,
-  inForce,
-  passcodeState,
-} from '../../../src/domain/policy/in-force.ts';
+import { type Evidence, inForce, passcodeState } from '../../../src/domain/policy/in-force.ts';
 import { mergeRows, nameOf } from '../../../src/domain/policy/merge.ts';
+import { globalRestrictions } from '../../../src/domain/policy/observed.ts';
 import { NOTHING_OBSERVED, type ObservedPolicy } from '../../../src/domain/policy/ports.ts';
 import type { PolicySource } from '../../../src/domain/policy/sources.ts';
 import type { JsonValue } from '../../../src/protocol/plist/json.ts';

@@ -156,6 +156,9 @@ export class FakeServices {
           return ok(canceled);
         },
       },
+      // Over D1 and objects in test/scenarios.
+      commandAdvisor: {} as AdminServices['commandAdvisor'],
+      gathered: () => ({}) as ReturnType<AdminServices['gathered']>,
       watchEnrollment: {
         assign: async (phone, anchors) => this.#judge(phone, () => this.assigned.set(phone, anchors)),
         withdraw: async (phone) => this.#judge(phone, () => this.assigned.delete(phone)),

@@ -1,13 +1,14 @@
-/** Bodies and headers of `/devices/{udid}/commands`. */
+/** Bodies and headers of `/devices/{udid}/commands` and of `/commands`. */
 import * as v from 'valibot';
-import { commandUuid, dateTime, serialNumber } from './values.ts';
+import { TARGETS_MAX } from '../../../domain/admin/order-many.ts';
+import { commandUuid, dateTime, PAGE_LIMIT, serialNumber, udid } from './values.ts';
 
 const requestType = v.pipe(
   v.string(),
   v.regex(/^[A-Za-z][A-Za-z0-9]{0,63}$/, "a command's name: 1 to 64 letters and digits"),
 );
 
-export const newCommand = v.strictObject({
+const order = {
   /** The `Command` dictionary; its other keys belong to the command, and the catalog judges them. */
   command: v.looseObject({ RequestType: requestType }),
   commandUuid: v.optional(commandUuid),
@@ -15,8 +16,38 @@ export const newCommand = v.strictObject({
   expiresAt: v.optional(dateTime),
   push: v.optional(v.boolean(), true),
   allowUnknown: v.optional(v.boolean(), false),
+};
+
+export const newCommand = v.strictObject({
+  ...order,
   confirm: v.optional(v.strictObject({ serial: serialNumber })),
 });
+
+const targets = `1 to ${TARGETS_MAX} UDIDs`;
+const limit = `an integer from 1 to ${TARGETS_MAX}`;
+
+export const newCommands = v.pipe(
+  v.strictObject({
+    ...order,
+    devices: v.optional(v.pipe(v.array(udid), v.minLength(1, targets), v.maxLength(TARGETS_MAX, targets))),
+    group: v.optional(v.string()),
+    /** Of the group. */
+    cursor: v.optional(v.string()),
+    limit: v.optional(
+      v.pipe(v.number(), v.integer(limit), v.minValue(1, limit), v.maxValue(TARGETS_MAX, limit)),
+      PAGE_LIMIT,
+    ),
+    confirm: v.optional(v.strictObject({ serials: v.record(udid, serialNumber) })),
+  }),
+  v.check(
+    ({ devices, group }) => (devices === undefined) !== (group === undefined),
+    'either devices or a group',
+  ),
+);
+
+/** What a command is, whoever it is for. */
+export type OrderBody = Pick<v.InferOutput<typeof newCommand>, keyof typeof order>;
+export type ManyBody = v.InferOutput<typeof newCommands>;
 
 /** Longer than any UUID or digest that tools send here. */
 export const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
