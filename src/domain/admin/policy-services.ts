@@ -136,6 +136,8 @@ export type PolicyWarning =
       readonly payloadIdentifier: string;
       readonly origins: readonly PolicyOrigin[];
     }
+  /** Profiles that set rules, which the device lists and which were not given to it here. */
+  | { readonly kind: 'foreign-profiles'; readonly payloadIdentifiers: readonly string[] }
   /** Apple's schema merges these declarations to a value that is not the strictest. */
   | ({ readonly kind: 'weaker-by-combine' } & Keys)
   /** A zero whose meaning Apple does not document is taken as "no limit". */

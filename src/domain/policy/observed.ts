@@ -3,6 +3,7 @@ import { isJsonObject } from '../../protocol/ddm/bounded-json.ts';
 import type { JsonObject, JsonValue } from '../../protocol/plist/json.ts';
 import type { InventoryRecord } from '../inventory/ports.ts';
 import type { InventorySection } from '../inventory/section.ts';
+import { PASSWORD_POLICY, RESTRICTIONS } from './keys.ts';
 import type { ObservedPolicy } from './ports.ts';
 
 export const OBSERVED_SECTIONS: readonly InventorySection[] = ['restrictions', 'security', 'profiles'];
@@ -29,9 +30,17 @@ export function observedPolicy(records: readonly InventoryRecord[]): ObservedPol
         ? null
         : {
             payloadIdentifiers: new Set(profiles.items.map(({ key }) => key)),
+            withRules: profiles.items.filter(({ value }) => setsRules(value)).map(({ key }) => key),
             asOfMs: profiles.completeAtMs,
           },
   };
+}
+
+/** As ProfileList describes the payloads of a profile. */
+function setsRules(profile: JsonValue): boolean {
+  const content = isJsonObject(profile) ? profile['PayloadContent'] : null;
+  const types = Array.isArray(content) ? content.map((one) => isJsonObject(one) && one['PayloadType']) : [];
+  return types.includes(RESTRICTIONS) || types.includes(PASSWORD_POLICY);
 }
 
 /** One value a key, out of `restrictedBool`, `restrictedValue`, `intersection` and `union`. */

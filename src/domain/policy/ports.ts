@@ -62,6 +62,8 @@ export interface ObservedPolicy {
   readonly security: { readonly info: JsonObject; readonly asOfMs: EpochMs } | null;
   readonly profiles: {
     readonly payloadIdentifiers: ReadonlySet<string>;
+    /** Those with payloads that set rules. */
+    readonly withRules: readonly string[];
     readonly asOfMs: EpochMs;
   } | null;
 }

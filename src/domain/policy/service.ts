@@ -23,7 +23,7 @@ import { type GatherOptions, gather, type Side } from './gather.ts';
 import { type Evidence, inForce, passcodeState } from './in-force.ts';
 import { isSurelyMirrored, type MergedRow, mergeRows, nameOf } from './merge.ts';
 import { loadPolicyCatalog, type PolicyCatalog } from './settings.ts';
-import { phoneWarnings, rowWarnings, watchOnly } from './warnings.ts';
+import { foreignProfiles, phoneWarnings, rowWarnings, watchOnly } from './warnings.ts';
 
 /** A phone reports in full about once a day (facts 4.5): two days without a word are more than a missed report. */
 export const PHONE_STALE_MS = 48 * 60 * 60 * 1000;
@@ -76,6 +76,7 @@ export class EffectivePolicies implements PolicyReader {
       reaches: reaches.filter((one) => one !== null),
       warnings: [
         ...side.warnings,
+        ...foreignProfiles(side.evidence.observed, side.sources),
         ...rowWarnings(rows),
         ...(watches.length > 0 ? phoneWarnings(rows, side.sources) : []),
       ],
@@ -128,6 +129,7 @@ function ofWatch(
     reaches: [],
     warnings: [
       ...watch.warnings,
+      ...foreignProfiles(watch.evidence.observed, [...watch.sources, ...(phone?.sources ?? [])]),
       ...rowWarnings(rows),
       ...(over ? [] : hostWarnings(phone, nowMs)),
       ...(phone === null || over ? [] : phoneWarnings(phoneRows, phone.sources)),

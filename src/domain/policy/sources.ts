@@ -95,7 +95,14 @@ export function sourcesOf(facts: DeviceFacts): readonly PolicySource[] {
     .filter((one) => one.kind === 'configuration' && isPolicyType(one.type))
     .map((one) => declaredSource(one, facts, activated));
   const profiles = facts.installed.map((one) => installedSource(one, facts));
-  return [...declarations, ...profiles].filter((one) => one !== null).slice(0, SOURCES_MAX);
+  return within([...declarations, ...profiles].filter((one) => one !== null));
+}
+
+/** The first that is left out says so. */
+function within(sources: readonly PolicySource[]): readonly PolicySource[] {
+  const kept = sources.slice(0, SOURCES_MAX);
+  const [next] = sources.slice(SOURCES_MAX);
+  return next === undefined ? kept : [...kept, { ...next, payloads: [], unread: 'limit' }];
 }
 
 /** The configurations that an activation of the manifest names: the others do nothing (facts 4.4). */

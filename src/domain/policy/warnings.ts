@@ -8,6 +8,7 @@ import type { CompiledDeclaration } from '../declaration/compile.ts';
 import type { Contributions, Judged } from './contributions.ts';
 import { ALWAYS_ON_VPN, MANAGED_VPN, PASSWORD_POLICY, SIRI_RESTRICTIONS, SIRI_SETTINGS } from './keys.ts';
 import { type MergedRow, nameOf } from './merge.ts';
+import type { ObservedPolicy } from './ports.ts';
 import { isPolicyType, type PolicySource } from './sources.ts';
 
 /** Of one device's own sources. */
@@ -88,6 +89,16 @@ export function withheldWarnings(compiled: readonly CompiledDeclaration[]): read
       ? []
       : [{ kind: 'withheld', identifier, rule: withheld.rule, expected: withheld.expected }],
   );
+}
+
+/** Profiles with rules that the device lists and that come from none of these sources, its own or its iPhone's. */
+export function foreignProfiles(
+  { profiles }: ObservedPolicy,
+  sources: readonly PolicySource[],
+): readonly PolicyWarning[] {
+  const known = new Set(sources.map(({ origin }) => origin.payloadIdentifier));
+  const payloadIdentifiers = (profiles?.withRules ?? []).filter((identifier) => !known.has(identifier));
+  return payloadIdentifiers.length === 0 ? [] : [{ kind: 'foreign-profiles', payloadIdentifiers }];
 }
 
 export function rowWarnings(rows: readonly MergedRow[]): readonly PolicyWarning[] {

@@ -105,6 +105,8 @@ function messageOf(warning: PolicyWarning): string {
       return 'Several profiles set these to different values.';
     case 'same-profile':
       return 'Profiles with one PayloadIdentifier replace each other: only the one installed last is on the device.';
+    case 'foreign-profiles':
+      return 'The device lists profiles with rules that were not stored and ordered here: their rules are not shown.';
     case 'weaker-by-combine':
       return "Apple's schema combines these declarations to a value that is not the strictest of them.";
     case 'zero-undocumented':

@@ -32,7 +32,7 @@ const restrictions = (values: Record<string, JsonValue>, asOfMs = NOW) => ({
   restrictions: { values: new Map(Object.entries(values)), asOfMs },
 });
 const listed = (identifiers: readonly string[], asOfMs = NOW) => ({
-  profiles: { payloadIdentifiers: new Set(identifiers), asOfMs },
+  profiles: { payloadIdentifiers: new Set(identifiers), withRules: [], asOfMs },
 });
 const security = (info: Record<string, JsonValue>, asOfMs = NOW) => ({ security: { info, asOfMs } });
 
