@@ -16,13 +16,10 @@ import { DueManifests } from './domain/declaration/due.ts';
 import { Groups } from './domain/declaration/groups.ts';
 import { Declarations } from './domain/declaration/library.ts';
 import { ManifestCompiler } from './domain/declaration/manifest-compiler.ts';
-import { Profiles } from './domain/declaration/profiles.ts';
 import { WatchEnrollments } from './domain/declaration/service.ts';
 import { Sets } from './domain/declaration/sets.ts';
 import { Settings } from './domain/declaration/settings.ts';
 import { DeviceStatusReader } from './domain/declaration/status.ts';
-import type { UploadSeal } from './domain/declaration/upload-ports.ts';
-import { Uploads } from './domain/declaration/uploads.ts';
 import { CheckInService } from './domain/enrollment/check-in.ts';
 import { FreshDirectory } from './domain/enrollment/directory.ts';
 import type { DeviceMessage, DeviceOutboxPort } from './domain/enrollment/outbox.ts';
@@ -36,9 +33,6 @@ import type { ProfileBuilder } from './domain/pairing/ports.ts';
 import { PairingService } from './domain/pairing/service.ts';
 import { machineInfoVerifier, tokenKeys } from './domain/pairing/verifiers.ts';
 import { EffectivePolicies } from './domain/policy/service.ts';
-import { DeviceProfiles } from './domain/profile/device-profiles.ts';
-import { InventoryProfileListings } from './domain/profile/listings.ts';
-import { ProfileOverviews } from './domain/profile/profile-overview.ts';
 import { ObjectDevices } from './durable/device/gateway.ts';
 import { issuanceCells } from './durable/issuance/cells.ts';
 import { durablePairings } from './durable/pairing/pairings.ts';
@@ -52,7 +46,7 @@ import { ForeignIssuers } from './pki/jwks.ts';
 import { PairingTokenKeys } from './pki/jws.ts';
 import { type Authority, importAuthority } from './pki/keys.ts';
 import { randomBytes, randomUuid } from './pki/random.ts';
-import { fingerprintSecret, importSealKey, openSecret, type SealKey, sealSecret } from './pki/seal.ts';
+import { importSealKey, openSecret, sealSecret } from './pki/seal.ts';
 import {
   buildEnrollmentProfile,
   ENROLLMENT_PROFILE_IDENTIFIER,
@@ -69,7 +63,6 @@ import { D1DeclarationLibrary } from './storage/d1/declaration-library.ts';
 import { D1DeclarationSets } from './storage/d1/declaration-sets.ts';
 import { D1Declarations } from './storage/d1/declarations.ts';
 import { compileChange, recordDeviceMessages } from './storage/d1/device-outbox.ts';
-import { D1DeviceProfiles } from './storage/d1/device-profiles.ts';
 import { D1Devices } from './storage/d1/devices.ts';
 import { D1Due } from './storage/d1/due.ts';
 import { D1Events } from './storage/d1/events.ts';
@@ -81,10 +74,10 @@ import { D1Members } from './storage/d1/members.ts';
 import { D1PairingReader } from './storage/d1/pairings.ts';
 import { D1PolicyProfiles } from './storage/d1/policy-profiles.ts';
 import { D1Properties, D1Subscriptions } from './storage/d1/settings.ts';
-import { D1Uploads } from './storage/d1/uploads.ts';
 import { fetchJwks } from './storage/jwks-fetch.ts';
 import { KvRendered } from './storage/kv/rendered.ts';
 import { QueueDue } from './storage/queue/due.ts';
+import { profileServices, uploadSeal } from './wiring-profiles.ts';
 
 const built = new WeakMap<Env, Promise<Services>>();
 
@@ -109,13 +102,13 @@ export function fleetFor(env: Env) {
   const queueOver = (database: Database, known: typeof isKnown) =>
     new CommandQueue({ store: new D1Commands(database), devices, waker, isKnown: known, admission });
   const commands = queueOver(db, isKnown);
-  const gathered = (): GatheredServices => {
+  const gathered = () => {
     const database = new GatheringDatabase(env.DB);
     const gatheredIndex = new D1Devices(database);
-    return {
-      commands: queueOver(database, (udid) => gatheredIndex.isKnown(udid)),
-      devices: new FreshDirectory(gatheredIndex, devices),
-    };
+    const known = (udid: Udid) => gatheredIndex.isKnown(udid);
+    const directory = new FreshDirectory(gatheredIndex, devices);
+    const services: GatheredServices = { commands: queueOver(database, known), devices: directory };
+    return { ...services, database, isKnown: known };
   };
   const manifests = new ManifestCompiler({
     devices,
@@ -167,26 +160,7 @@ async function build(env: Env): Promise<Services> {
     sha256Hex,
     newUuid: randomUuid,
   });
-  const uploadStore = new D1Uploads(db);
-  const seal = uploadSeal(sealKey);
   const sign = (profile: Bytes) => signAttached(profile, authority.signer);
-  const uploads = new Uploads({
-    publicUrl,
-    store: uploadStore,
-    library: declarations,
-    seal,
-    newUuid: randomUuid,
-    sign,
-  });
-  const deviceProfileStore = new D1DeviceProfiles(db);
-  const storedProfiles = new Profiles({
-    uploads,
-    store: uploadStore,
-    seal,
-    isEnrollmentProfile,
-    devicesWith: (identifier) => deviceProfileStore.devicesWith(identifier),
-  });
-
   const cells = issuanceCells(env.ISSUANCE);
   const mint = new IssuanceMint(cells, randomBytes);
   const links = new OneTimeLinks(cells, randomBytes);
@@ -226,13 +200,11 @@ async function build(env: Env): Promise<Services> {
   });
   const expectedDevices = new D1ExpectedDevices(db);
   const directory = new FreshDirectory(index, devices);
-  const profilesOnDevices = {
-    store: deviceProfileStore,
-    profiles: storedProfiles,
-    devices,
-    isKnown,
-    isEnrollmentProfile,
-  };
+  const { uploads, ...profileRooms } = profileServices({
+    ...{ publicUrl, db, devices, isKnown, commands, directory, gathered, sign, isEnrollmentProfile },
+    library: declarations,
+    sealKey,
+  });
   const admin: AdminServices = {
     authenticator: new BootstrapKey(config.adminKey),
     devices: directory,
@@ -247,20 +219,7 @@ async function build(env: Env): Promise<Services> {
     expectedDevices,
     enrollmentLinks: links,
     declarations,
-    assets: uploads.assets,
-    profiles: storedProfiles,
-    deviceProfiles: new DeviceProfiles({
-      ...profilesOnDevices,
-      commands,
-      directory,
-      sign,
-      newUuid: randomUuid,
-    }),
-    profileOverviews: new ProfileOverviews({
-      ...profilesOnDevices,
-      uploads: uploadStore,
-      listings: new InventoryProfileListings(new D1Inventory(db)),
-    }),
+    ...profileRooms,
     sets: new Sets({ store: sets, groups, library, manifests, due, devices, isKnown, newUuid: randomUuid }),
     groups: new Groups({ store: groups, due, newUuid: randomUuid }),
     settings: new Settings({
@@ -288,7 +247,7 @@ async function build(env: Env): Promise<Services> {
       assignments: new D1Assignments(db),
       manifests,
       library,
-      profiles: { store: new D1PolicyProfiles(db), seal },
+      profiles: { store: new D1PolicyProfiles(db), seal: uploadSeal(sealKey) },
       inventory: new D1Inventory(db),
     }),
     newUuid: randomUuid,
@@ -347,18 +306,6 @@ async function build(env: Env): Promise<Services> {
 
 function isEnrollmentProfile(identifier: string): boolean {
   return identifier === ENROLLMENT_PROFILE_IDENTIFIER;
-}
-
-function uploadSeal(key: SealKey): UploadSeal {
-  const context = (identifier: string) => `upload/${identifier}`;
-  return {
-    seal: (identifier, data) => sealSecret(key, data, context(identifier)),
-    async open(identifier, sealed) {
-      const opened = await openSecret(key, sealed, context(identifier));
-      return opened.ok ? opened.value : null;
-    },
-    fingerprint: (identifier, data) => fingerprintSecret(key, data, context(identifier)),
-  };
 }
 
 function profileBuilder(config: Config, authority: Authority): ProfileBuilder {

@@ -4,8 +4,10 @@
  * ordered here.
  */
 import type { ContentProblem } from '../../protocol/catalog/validate.ts';
+import type { Bytes } from '../../std/bytes.ts';
 import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
+import type { OpenedProfile } from '../declaration/profiles.ts';
 import type { CommandUuid, Platform, SerialNumber, Udid } from '../ids.ts';
 import type {
   DeviceProfile,
@@ -65,7 +67,11 @@ export type InstallRefusal =
   | ProfileOrderRefusal
   | UnknownUpload
   | UnknownVersion
-  | { readonly kind: 'profile-unfit'; readonly platform: Platform; readonly problems: readonly ContentProblem[] }
+  | {
+      readonly kind: 'profile-unfit';
+      readonly platform: Platform;
+      readonly problems: readonly ContentProblem[];
+    }
   /** Another stored profile of that PayloadIdentifier is on the device: one would replace the other. */
   | { readonly kind: 'payload-identifier-taken'; readonly identifier: string }
   /** The device has the profile under another PayloadIdentifier than this version's: it would have both. */
@@ -119,15 +125,25 @@ export interface ProfileDeployment {
   readonly page: Page<DeviceProfile>;
 }
 
-/** What many devices are told at once: each has its own outcome. */
-export interface ProfileOutcome<Value, Refusal extends { readonly kind: string }> {
-  readonly udid: Udid;
-  readonly outcome: Outcome<Value, Refusal>;
+/** A version of a stored profile, ready to be given to any number of devices. */
+export interface PreparedProfile extends OpenedProfile {
+  /** As devices are given it. */
+  readonly payload: Bytes;
 }
 
 /** Every order is durable on return, and said again orders nothing more. */
 export interface DeviceProfileService {
   install(udid: Udid, order: InstallOrder, nowMs: EpochMs): Promise<Outcome<ProfileOrdered, InstallRefusal>>;
+  prepare(
+    identifier: string,
+    version: number | null,
+  ): Promise<Outcome<PreparedProfile, UnknownUpload | UnknownVersion>>;
+  installPrepared(
+    udid: Udid,
+    prepared: PreparedProfile,
+    order: ProfileDispatch & Pick<InstallOrder, 'again'>,
+    nowMs: EpochMs,
+  ): Promise<Outcome<ProfileOrdered, InstallRefusal>>;
   /** One that the device does not have is removed: there is nothing to order. */
   remove(
     udid: Udid,
@@ -135,27 +151,16 @@ export interface DeviceProfileService {
     dispatch: ProfileDispatch,
     nowMs: EpochMs,
   ): Promise<Outcome<ProfileRemoved, ProfileOrderRefusal>>;
-  installMany(
-    udids: readonly Udid[],
-    order: InstallOrder,
-    nowMs: EpochMs,
-  ): Promise<
-    Outcome<readonly ProfileOutcome<ProfileOrdered, InstallRefusal>[], UnknownUpload | UnknownVersion>
-  >;
-  removeMany(
-    udids: readonly Udid[],
-    identifier: string,
-    dispatch: ProfileDispatch,
-    nowMs: EpochMs,
-  ): Promise<readonly ProfileOutcome<ProfileRemoved, ProfileOrderRefusal>[]>;
 }
+
+export type DeploymentFilter = 'all' | 'installed' | 'outdated';
 
 export interface ProfileOverviewReader {
   ofDevice(udid: Udid): Promise<Outcome<DeviceProfileOverview, UnknownDevice>>;
   /** By UDID. */
   deployment(
     identifier: string,
-    outdated: boolean,
+    filter: DeploymentFilter,
     page: PageQuery,
   ): Promise<Outcome<ProfileDeployment, MalformedCursor | UnknownUpload>>;
 }

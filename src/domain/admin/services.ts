@@ -348,6 +348,8 @@ export interface AdminServices {
   readonly assets: AssetLibrary;
   readonly profiles: ProfileLibrary;
   readonly deviceProfiles: DeviceProfileService;
+  /** Of which many calls at once cost less, as `gathered` has them. */
+  readonly gatheredProfiles: () => DeviceProfileService;
   readonly profileOverviews: ProfileOverviewReader;
   readonly sets: DeclarationSets;
   readonly groups: DeviceGroups;

@@ -105,7 +105,11 @@ export type PutProfileRefusal =
   | PutRefusal
   | ProfileRefusal
   /** Devices have it, who would not know the next one for the same. */
-  | { readonly kind: 'payload-identifier-fixed'; readonly payloadIdentifier: string; readonly devices: number };
+  | {
+      readonly kind: 'payload-identifier-fixed';
+      readonly payloadIdentifier: string;
+      readonly devices: number;
+    };
 
 export interface ProfileLibrary {
   /** By identifier. */

@@ -2,17 +2,24 @@
  * What is recorded of stored profiles on devices: what was ordered, and what the device made of it. Results, cancels,
  * expiries and the end of an enrollment are written in the transaction that records them of the command, by its UUID.
  */
-import type { MalformedCursor, Page, PageQuery } from '../admin/services.ts';
-import type { CommandUuid, Udid } from '../ids.ts';
+
 import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
+import type { DeploymentFilter } from '../admin/profile-services.ts';
+import type { MalformedCursor, Page, PageQuery } from '../admin/services.ts';
+import type { CommandUuid, Udid } from '../ids.ts';
 
 export type ProfileAction = 'install' | 'remove';
 export type DeviceProfileState = 'ordered' | 'installed' | 'failed' | 'removing' | 'removed';
 
 /** Why the last order came to nothing. No text of the device's: it could repeat what is in the profile. */
 export type DeviceProfileError =
-  | { readonly kind: 'device'; readonly status: string; readonly domain: string | null; readonly code: number | null }
+  | {
+      readonly kind: 'device';
+      readonly status: string;
+      readonly domain: string | null;
+      readonly code: number | null;
+    }
   | { readonly kind: 'canceled' | 'expired' }
   /** The device enrolled anew or not at all any more, and has none of its profiles. */
   | { readonly kind: 'enrollment-ended' }
@@ -60,10 +67,10 @@ export interface DeviceProfileStore {
   find(udid: Udid, identifier: string): Promise<DeviceProfile | null>;
   /** By identifier. A device has at most as many as there are stored profiles. */
   ofDevice(udid: Udid, limit: number): Promise<readonly DeviceProfile[]>;
-  /** By UDID. `outdated`: only those that have another version than the current one and are not ordered that. */
+  /** By UDID. `outdated` are those that have another version than the current one and are not ordered that. */
   ofProfile(
     identifier: string,
-    outdated: boolean,
+    filter: DeploymentFilter,
     page: PageQuery,
   ): Promise<Outcome<Page<DeviceProfile>, MalformedCursor>>;
   counts(identifier: string): Promise<DeviceProfileCounts>;

@@ -12,8 +12,10 @@ import type { EpochMs } from '../../std/time.ts';
 import { defaultPriority } from '../admin/consequences.ts';
 import { confirmedConsequences } from '../admin/order-command.ts';
 import type {
+  DeviceProfileService,
   InstallOrder,
   InstallRefusal,
+  PreparedProfile,
   ProfileDispatch,
   ProfileOrdered,
   ProfileOrderRefusal,
@@ -21,7 +23,7 @@ import type {
 } from '../admin/profile-services.ts';
 import type { CommandService, DeviceDirectory, NewCommand, UnknownDevice } from '../admin/services.ts';
 import type { UnknownUpload, UnknownVersion } from '../admin/upload-services.ts';
-import type { OpenedProfile, Profiles } from '../declaration/profiles.ts';
+import type { Profiles } from '../declaration/profiles.ts';
 import type { DeviceDescription, Devices } from '../enrollment/device.ts';
 import { parseCommandUuid, type Udid } from '../ids.ts';
 import type { DeviceProfile, DeviceProfileOrder, DeviceProfileStore } from './device-profile-ports.ts';
@@ -41,12 +43,6 @@ export interface DeviceProfileOptions {
   readonly newUuid: () => string;
 }
 
-/** A profile ready to be given to any number of devices. */
-export interface PreparedProfile extends OpenedProfile {
-  /** As devices are given it. */
-  readonly payload: Bytes;
-}
-
 /** Orders of others that come between reading and writing: each of them was a person's or a tool's. */
 const ATTEMPTS = 3;
 
@@ -57,7 +53,7 @@ type PlaceRefusal = Extract<
   { kind: 'unknown-upload' | 'payload-identifier-taken' | 'payload-identifier-changed' }
 >;
 
-export class DeviceProfiles {
+export class DeviceProfiles implements DeviceProfileService {
   readonly #options: DeviceProfileOptions;
 
   constructor(options: DeviceProfileOptions) {
@@ -182,7 +178,14 @@ export class DeviceProfiles {
     }
     const state = order.action === 'install' ? 'ordered' : 'removing';
     const { installedVersion = null, installedAtMs = null } = prior ?? {};
-    const profile = { ...order, state, error: null, changedAtMs: nowMs, installedVersion, installedAtMs } as const;
+    const profile = {
+      ...order,
+      state,
+      error: null,
+      changedAtMs: nowMs,
+      installedVersion,
+      installedAtMs,
+    } as const;
     return ok({ profile, ordered: true });
   }
 
@@ -203,7 +206,9 @@ export class DeviceProfiles {
   async #cancels(prior: DeviceProfile, nowMs: EpochMs): Promise<boolean> {
     const canceled = await this.#options.commands.cancel(prior.udid, prior.commandUuid, nowMs);
     // One that is unknown was recorded and never queued; one that ended is out of the way.
-    return canceled.ok || canceled.refusal.kind !== 'command-not-pending' || canceled.refusal.state !== 'delivered';
+    return (
+      canceled.ok || canceled.refusal.kind !== 'command-not-pending' || canceled.refusal.state !== 'delivered'
+    );
   }
 
   #confirm(udid: Udid, command: PlistDict, { confirmedSerial }: ProfileDispatch) {
@@ -216,7 +221,9 @@ export class DeviceProfiles {
 
   async #describe(
     udid: Udid,
-  ): Promise<Outcome<DeviceDescription, UnknownDevice | { kind: 'device-not-enrolled'; state: 'checked-out' }>> {
+  ): Promise<
+    Outcome<DeviceDescription, UnknownDevice | { kind: 'device-not-enrolled'; state: 'checked-out' }>
+  > {
     const { devices, isKnown } = this.#options;
     const device = (await isKnown(udid)) ? await devices.of(udid).describe() : null;
     if (device === null) return refuse({ kind: 'unknown-device', udid });

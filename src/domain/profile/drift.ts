@@ -18,7 +18,9 @@ export function driftOf(
   const known = new Set(items.map((one) => one.payloadIdentifier));
   const strangers = listing.profiles
     .filter((one) => !known.has(one.payloadIdentifier) && !isEnrollmentProfile(one.payloadIdentifier))
-    .map(({ payloadIdentifier, displayName }) => ({ kind: 'unknown', payloadIdentifier, displayName }) as const);
+    .map(
+      ({ payloadIdentifier, displayName }) => ({ kind: 'unknown', payloadIdentifier, displayName }) as const,
+    );
   const ours = items
     .filter((one) => one.changedAtMs === null || one.changedAtMs < listing.answeredAtMs)
     .flatMap((one) => judge(one, listed.get(one.payloadIdentifier), uuidsOf(one.identifier)));
@@ -37,7 +39,8 @@ function judge(
       : [{ kind: 'unknown', payloadIdentifier, displayName: listed.displayName }];
   if (listed === undefined) return [{ kind: 'missing', identifier, payloadIdentifier }];
   const expected = uuids.get(installedVersion);
-  if (listed.payloadUuid === null || expected === undefined || sameUuid(expected, listed.payloadUuid)) return [];
+  if (listed.payloadUuid === null || expected === undefined || sameUuid(expected, listed.payloadUuid))
+    return [];
   const uuid = listed.payloadUuid;
   const version = [...uuids].find(([, one]) => sameUuid(one, uuid))?.[0] ?? null;
   return [{ kind: 'other-version', identifier, payloadIdentifier, version }];

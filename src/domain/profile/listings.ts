@@ -21,8 +21,7 @@ export class InventoryProfileListings implements ProfileListings {
 }
 
 function listedProfile(payloadIdentifier: string, value: JsonValue): ListedProfile {
-  const item: JsonObject =
-    typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
+  const item: JsonObject = typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
   const { PayloadUUID: uuid, PayloadDisplayName: name, IsManaged: managed } = item;
   return {
     payloadIdentifier,

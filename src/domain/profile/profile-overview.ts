@@ -6,9 +6,11 @@ import type { PlistDict } from '../../protocol/plist/value.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type {
+  DeploymentFilter,
   DeviceProfileOverview,
   ProfileDeployment,
   ProfileOnDevice,
+  ProfileOverviewReader,
 } from '../admin/profile-services.ts';
 import type { MalformedCursor, PageQuery, UnknownDevice } from '../admin/services.ts';
 import type { UnknownUpload } from '../admin/upload-services.ts';
@@ -51,7 +53,7 @@ export interface InstalledProfile {
   readonly profile: PlistDict | null;
 }
 
-export class ProfileOverviews {
+export class ProfileOverviews implements ProfileOverviewReader {
   readonly #options: ProfileOverviewOptions;
 
   constructor(options: ProfileOverviewOptions) {
@@ -72,12 +74,12 @@ export class ProfileOverviews {
 
   async deployment(
     identifier: string,
-    outdated: boolean,
+    filter: DeploymentFilter,
     page: PageQuery,
   ): Promise<Outcome<ProfileDeployment, MalformedCursor | UnknownUpload>> {
     const { profiles, store } = this.#options;
     const [current, counts] = [await profiles.find(identifier), await store.counts(identifier)];
-    const devices = await store.ofProfile(identifier, outdated, page);
+    const devices = await store.ofProfile(identifier, filter, page);
     if (!devices.ok) return devices;
     // One that was deleted with force is known by what it left.
     const known = current !== null || devices.value.items.length > 0 || page.cursor !== null;
@@ -92,7 +94,8 @@ export class ProfileOverviews {
     const opened: InstalledProfile[] = [];
     for (const { identifier, payloadIdentifier, via, state, installedAtMs, ...one } of wanted) {
       const version = one.installedVersion ?? one.version ?? 0;
-      const profile = opened.length < OPENED_MAX ? await this.#options.profiles.open(identifier, version) : null;
+      const profile =
+        opened.length < OPENED_MAX ? await this.#options.profiles.open(identifier, version) : null;
       const content = profile?.ok ? profile.value.profile : null;
       opened.push({ identifier, payloadIdentifier, version, via, state, installedAtMs, profile: content });
     }

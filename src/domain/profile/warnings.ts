@@ -80,7 +80,11 @@ async function repeatedTypes(types: readonly unknown[]): Promise<readonly Profil
 function graveOf(payload: JsonObject, path: string): readonly ProfileWarning[] {
   if (isWatchBan(payload))
     return [
-      warning('unpairs-watches', `${path}.allowPairedWatch`, 'It unpairs and erases the watches of an iPhone.'),
+      warning(
+        'unpairs-watches',
+        `${path}.allowPairedWatch`,
+        'It unpairs and erases the watches of an iPhone.',
+      ),
     ];
   const alwaysOn = payload['PayloadType'] === VPN && payload['VPNType'] === 'AlwaysOn';
   return alwaysOn

@@ -34,6 +34,7 @@ import type { BodyRefusal } from '../body.ts';
 import { commandProblem } from './command-refusals.ts';
 import type { AdminContext } from './env.ts';
 import { type FieldError, type Problem, problemResponse } from './problem.ts';
+import { type ProfileOrderRefusal, profileProblem } from './profile-refusals.ts';
 
 /** What is wrong with the request itself. */
 export type RequestRefusal =
@@ -80,7 +81,10 @@ export type GroupRefusal =
   | SubscriptionRefusal;
 
 /** What is wrong with an upload. */
-export type UploadRefusal = Exclude<AssetRefusal | ProfileRefusal, InvalidContent> | UnknownUpload;
+export type UploadRefusal =
+  | Exclude<AssetRefusal | ProfileRefusal, InvalidContent>
+  | UnknownUpload
+  | ProfileOrderRefusal;
 
 /** What `stateProblem` hands on. */
 type FurtherRefusal = DeclarationRefusal | GroupRefusal | UploadRefusal;
@@ -318,8 +322,7 @@ function uploadProblem(refusal: UploadRefusal): Problem {
         'A profile for enrollment is given out by enrolling.',
       );
     default:
-      kind satisfies never;
-      throw new TypeError('unreachable');
+      return profileProblem(refusal);
   }
 }
 

@@ -4,8 +4,8 @@
  * same when it is said again.
  */
 import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
-import type { DeviceProfileError } from '../../domain/profile/device-profile-ports.ts';
 import { deviceErrorOf } from '../../domain/profile/device-error.ts';
+import type { DeviceProfileError } from '../../domain/profile/device-profile-ports.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Statement } from './database.ts';
 
@@ -50,11 +50,7 @@ function profileRefused(commandUuid: string, error: DeviceProfileError, atMs: Ep
 }
 
 /** Canceled or expired. What the device did all the same outranks it. */
-function profileDropped(
-  commandUuid: string,
-  kind: 'canceled' | 'expired',
-  atMs: EpochMs,
-): Statement {
+function profileDropped(commandUuid: string, kind: 'canceled' | 'expired', atMs: EpochMs): Statement {
   return {
     sql: `UPDATE device_profiles SET state = 'failed', error = ?2, changed_at_ms = ?3
           WHERE command_uuid = ?1 AND state IN ('ordered', 'removing')`,

@@ -3,6 +3,7 @@
  * it is written with its command's end (device-outbox.ts, commands.ts), by statements that change nothing when told
  * twice.
  */
+import type { DeploymentFilter } from '../../domain/admin/profile-services.ts';
 import type { MalformedCursor, Page, PageQuery } from '../../domain/admin/services.ts';
 import type { CommandUuid, Udid } from '../../domain/ids.ts';
 import type {
@@ -42,6 +43,12 @@ const OUTDATED = `p.installed_version IS NOT NULL AND p.state NOT IN ('removing'
   AND EXISTS (SELECT 1 FROM uploads u WHERE u.identifier = p.identifier AND u.version <> p.installed_version
     AND NOT (p.state = 'ordered' AND p.version = u.version))`;
 
+const FILTERS: Readonly<Record<DeploymentFilter, string>> = {
+  all: 'TRUE',
+  installed: 'p.installed_version IS NOT NULL',
+  outdated: OUTDATED,
+};
+
 export async function countDevicesWith(db: Database, identifier: string): Promise<number> {
   const row = await db.first<{ devices: number }>(
     `SELECT count(*) AS devices FROM device_profiles p WHERE p.identifier = ? AND ${ON_DEVICE}`,
@@ -77,13 +84,13 @@ export class D1DeviceProfiles implements DeviceProfileStore {
 
   async ofProfile(
     identifier: string,
-    outdated: boolean,
+    filter: DeploymentFilter,
     page: PageQuery,
   ): Promise<Outcome<Page<DeviceProfile>, MalformedCursor>> {
     if (page.cursor !== null && !/^[A-Za-z0-9-]{8,64}$/.test(page.cursor))
       return refuse({ kind: 'malformed-cursor' });
     const rows = await this.#db.all<Row>(
-      `SELECT * FROM device_profiles p WHERE p.identifier = ? AND p.udid > ? ${outdated ? `AND ${OUTDATED}` : ''}
+      `SELECT * FROM device_profiles p WHERE p.identifier = ? AND p.udid > ? AND ${FILTERS[filter]}
        ORDER BY p.udid LIMIT ?`,
       identifier,
       page.cursor ?? '',
@@ -185,9 +192,20 @@ const MAY_CLAIM = `(?4 = 'remove' OR (
       WHERE p.udid = ?1 AND p.payload_identifier = ?3 AND p.identifier <> ?2 AND ${ON_DEVICE})))`;
 
 function bound(order: DeviceProfileOrder): readonly Bound[] {
-  const { udid, identifier, payloadIdentifier, action, version, commandUuid, enrollmentId, orderedAtMs } = order;
+  const { udid, identifier, payloadIdentifier, action, version, commandUuid, enrollmentId, orderedAtMs } =
+    order;
   const state = action === 'install' ? 'ordered' : 'removing';
-  return [udid, identifier, payloadIdentifier, action, version, state, commandUuid, enrollmentId, orderedAtMs];
+  return [
+    udid,
+    identifier,
+    payloadIdentifier,
+    action,
+    version,
+    state,
+    commandUuid,
+    enrollmentId,
+    orderedAtMs,
+  ];
 }
 
 function deviceProfile(row: Row): DeviceProfile {
