@@ -52,9 +52,9 @@ export class D1Inventory implements InventoryStore {
   ): Promise<ReadonlyMap<Udid, readonly InventoryRecord[]>> {
     const asked = [...devices].map(([udid, { enrollmentId }]) => [udid, enrollmentId]);
     const rows = await this.#db.all<Row & { udid: Udid }>(
-      `SELECT i.udid, ${COLUMNS} FROM json_each(?1) a JOIN inventory i
-         ON i.udid = json_extract(a.value, '$[0]') AND i.enrollment_id = json_extract(a.value, '$[1]')
-       WHERE i.section IN (SELECT value FROM json_each(?2)) ORDER BY i.udid, section`,
+      `SELECT udid, ${COLUMNS} FROM inventory
+       WHERE (udid, enrollment_id) IN (SELECT j.value ->> 0, j.value ->> 1 FROM json_each(?1) j)
+         AND section IN (SELECT j.value FROM json_each(?2) j)`,
       JSON.stringify(asked),
       JSON.stringify(sections),
     );
