@@ -265,6 +265,27 @@ describe('a profile behind a declaration', () => {
   });
 });
 
+it('shows nothing of a profile but its rules', async () => {
+  const wifi = payload('com.apple.wifi.managed', {
+    PayloadUUID: text('5D9D0F6A-2C2B-4D6E-8C1A-0000000000A1'),
+    SSID_STR: text('Example'),
+    EncryptionType: text('WPA2'),
+    Password: text('the-password-of-policies'),
+  });
+  const rules = payload(POLICY, { PayloadIdentifier: text('com.example.both.rules'), minLength: integer(7) });
+  const more = {
+    PayloadIdentifier: text('com.example.policy.both'),
+    PayloadUUID: text('5D9D0F6A-2C2B-4D6E-8C1A-0000000000A2'),
+  };
+  const stored = await putProfile('com.example.policy.both', mobileConfig([wifi, rules], more));
+  expect(stored.status, stored.text).toBe(201);
+  await assign(watch, 'policy-both', ['com.example.policy.both']);
+  const { document, rows } = await policyOf(watch);
+  expect(rows.get('passcode/minLength')).toMatchObject({ value: 7 });
+  expect(JSON.stringify(document)).not.toMatch(/the-password|SSID|wifi/);
+  await admin('DELETE', `sets/policy-both/devices/${watch.udid}`);
+});
+
 describe('an iPhone', () => {
   it('that may have no watch says what that does to it', async () => {
     await store('com.example.policy.unpair', RESTRICTIONS, { allowPairedWatch: no });

@@ -90,7 +90,7 @@ function messageOf(warning: PolicyWarning): string {
     case 'alphanumeric-on-phone':
       return 'An alphanumeric passcode on the iPhone makes the user unlock the watch with the iPhone.';
     case 'paired-watch-forbidden':
-      return 'allowPairedWatch is false on the iPhone: its watch is unpaired and erased.';
+      return 'The iPhone may have no watch (allowPairedWatch is false): its watch is unpaired and erased.';
     case 'always-on-vpn':
       return 'An always-on VPN on the iPhone excludes the watch: it cannot pair, and a paired one loses all traffic through the iPhone.';
     case 'deprecated-key':

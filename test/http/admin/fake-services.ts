@@ -1,6 +1,7 @@
 /** In-memory services behind the admin API, and a caller that speaks to it as an administrator would. */
 import { Hono } from 'hono';
 import { BootstrapKey } from '../../../src/domain/admin/bootstrap-key.ts';
+import type { EffectivePolicy } from '../../../src/domain/admin/policy-services.ts';
 import type {
   AdminServices,
   CommandRecord,
@@ -77,6 +78,7 @@ function slice<T>(items: readonly T[], page: PageQuery) {
 export class FakeServices {
   devices: DeviceRecord[] = [device(), watch()];
   statusItems: StatusItem[] = [];
+  policy: EffectivePolicy | null = null;
   statusReports: KeptReport[] = [];
   events: FeedEvent[] = [];
   /** Called whenever a stream waits. */
@@ -207,7 +209,12 @@ export class FakeServices {
       groups: {} as AdminServices['groups'],
       settings: {} as AdminServices['settings'],
       dryRuns: {} as AdminServices['dryRuns'],
-      policies: {} as AdminServices['policies'],
+      policies: {
+        ofDevice: async (udid) => {
+          if (this.failure !== null) throw this.failure;
+          return this.policy === null ? refuse({ kind: 'unknown-device', udid }) : ok(this.policy);
+        },
+      },
       enrollmentLinks: {
         create: async (grant, ttlSeconds, nowMs) => {
           this.links.push({ grant, ttlSeconds });
