@@ -46,6 +46,7 @@ export interface DeviceProfileOptions {
 /** Orders of others that come between reading and writing: each of them was a person's or a tool's. */
 const ATTEMPTS = 3;
 
+type Judged = Pick<NewCommand, 'command'> & { readonly allowUnknown: boolean };
 type Order = Omit<DeviceProfileOrder, 'commandUuid' | 'orderedAtMs'>;
 type Placed = Outcome<Omit<ProfileOrdered, 'causes' | 'passedOver'>, ProfileOrderRefusal | PlaceRefusal>;
 type PlaceRefusal = Extract<
@@ -135,23 +136,22 @@ export class DeviceProfiles implements DeviceProfileService {
   }
 
   /** Records the order and queues its command; or finds both, from the first time that it was made. */
-  async #place(
-    order: Order,
-    judged: Pick<NewCommand, 'command'> & { readonly allowUnknown: boolean },
-    dispatch: ProfileDispatch,
-    nowMs: EpochMs,
-  ): Promise<Placed> {
+  async #place(order: Order, judged: Judged, dispatch: ProfileDispatch, nowMs: EpochMs): Promise<Placed> {
     const { store } = this.#options;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const prior = await store.find(order.udid, order.identifier);
-      if (prior !== null && isSame(prior, order)) return this.#queueAgain(prior, judged, dispatch, nowMs);
+      const stands = prior !== null && isSame(prior, order);
+      if (stands) {
+        const again = await this.#queueAgain(prior, judged, dispatch, nowMs);
+        if (again !== null) return again;
+      }
       if (prior !== null && prior.installedVersion !== null) {
         const { payloadIdentifier } = prior;
         if (payloadIdentifier !== order.payloadIdentifier)
           return refuse({ kind: 'payload-identifier-changed', payloadIdentifier });
       }
-      if (prior !== null && isUnderWay(prior) && prior.enrollmentId === order.enrollmentId)
-        if (!(await this.#cancels(prior, nowMs))) return underWay(prior);
+      const isOther = prior !== null && !stands && prior.enrollmentId === order.enrollmentId;
+      if (isOther && isUnderWay(prior) && !(await this.#cancels(prior, nowMs))) return underWay(prior);
       const placing = { ...order, commandUuid: this.#freshUuid(), orderedAtMs: nowMs };
       const claimed = await store.claim(placing, prior?.commandUuid ?? null);
       if (claimed.ok) return this.#queue(placing, prior, judged, dispatch, nowMs);
@@ -166,7 +166,7 @@ export class DeviceProfiles implements DeviceProfileService {
   async #queue(
     order: DeviceProfileOrder,
     prior: DeviceProfile | null,
-    judged: Pick<NewCommand, 'command'> & { readonly allowUnknown: boolean },
+    judged: Judged,
     dispatch: ProfileDispatch,
     nowMs: EpochMs,
   ): Promise<Placed> {
@@ -189,17 +189,18 @@ export class DeviceProfiles implements DeviceProfileService {
     return ok({ profile, ordered: true });
   }
 
-  /** The command of an order that is recorded: whether it was queued is not. */
+  /** The command of an order that is recorded: whether it was queued is not. Null when its time is over. */
   async #queueAgain(
     prior: DeviceProfile,
-    judged: Pick<NewCommand, 'command'> & { readonly allowUnknown: boolean },
+    judged: Judged,
     dispatch: ProfileDispatch,
     nowMs: EpochMs,
-  ): Promise<Placed> {
+  ): Promise<Placed | null> {
     const enqueued = await this.#options.commands.enqueue(newCommand(prior, judged, dispatch), nowMs);
-    // Another signer since: the command is there.
+    // Another signer since, or another expiry: the command is there.
     if (!enqueued.ok && enqueued.refusal.kind !== 'command-conflict') return enqueued;
-    return ok({ profile: prior, ordered: false });
+    const ended = enqueued.ok && ['expired', 'canceled'].includes(enqueued.value.command.state);
+    return ended ? null : ok({ profile: prior, ordered: false });
   }
 
   /** False when the device may be at work on it. */
@@ -270,7 +271,7 @@ function commandOf(requestType: string, key: string, value: PlistValue): PlistDi
 
 function newCommand(
   { udid, commandUuid, action }: DeviceProfileOrder,
-  { command, allowUnknown }: Pick<NewCommand, 'command'> & { readonly allowUnknown: boolean },
+  { command, allowUnknown }: Judged,
   { expiresAtMs, push }: ProfileDispatch,
 ): NewCommand {
   const requestType = action === 'install' ? 'InstallProfile' : 'RemoveProfile';

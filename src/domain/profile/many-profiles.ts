@@ -2,6 +2,7 @@
  * One profile for many devices: named, a group's, or those that have it by the record. Each device has its own outcome;
  * said again, the order finds what it did and does the rest.
  */
+import type { Bytes } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse, Unavailable } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { UnknownGroup } from '../admin/declaration-services.ts';
@@ -64,7 +65,7 @@ export async function installMany(
   const orders = services.gatheredProfiles();
   const prepared = await orders.prepare(identifier, version);
   if (!prepared.ok) return prepared;
-  const targets = await expand(services, identifier, order.targets, prepared.value.payload.length);
+  const targets = await expand(services, identifier, order.targets, base64Length(prepared.value.payload));
   if (!targets.ok) return targets;
   const outcomes = await eachTarget(targets.value.udids, (udid) =>
     reached(udid, () => {
@@ -87,6 +88,11 @@ export async function removeMany(
     reached(udid, () => orders.remove(udid, identifier, { ...dispatch, confirmedSerial: null }, nowMs)),
   );
   return ok({ outcomes, cursor: targets.value.cursor });
+}
+
+/** As it stands in a command. */
+function base64Length(bytes: Bytes): number {
+  return Math.ceil(bytes.length / 3) * 4;
 }
 
 async function expand(

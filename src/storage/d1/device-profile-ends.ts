@@ -68,6 +68,17 @@ export function profilesExpired(nowMs: EpochMs): Statement {
   };
 }
 
+/** Orders whose command was never queued: whoever gave one was told so, and did not say it again. */
+export function profilesUnqueued(orderedBeforeMs: EpochMs, nowMs: EpochMs): Statement {
+  return {
+    sql: `UPDATE device_profiles SET state = 'failed', error = '{"kind":"not-queued"}', changed_at_ms = ?2
+          WHERE state IN ('ordered', 'removing') AND changed_at_ms < ?1
+            AND NOT EXISTS (SELECT 1 FROM commands c WHERE c.command_uuid = device_profiles.command_uuid)
+            AND NOT EXISTS (SELECT 1 FROM command_history h WHERE h.command_uuid = device_profiles.command_uuid)`,
+    bound: [orderedBeforeMs, nowMs],
+  };
+}
+
 /** An enrollment takes its profiles with it. */
 function profilesEnded(udid: string, enrollmentId: string, atMs: EpochMs): Statement {
   return {

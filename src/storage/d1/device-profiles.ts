@@ -16,8 +16,9 @@ import type {
   ProfileAction,
 } from '../../domain/profile/device-profile-ports.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
-import type { EpochMs } from '../../std/time.ts';
+import { addMs, type EpochMs, MINUTE_MS } from '../../std/time.ts';
 import type { Bound, Database } from './database.ts';
+import { profilesUnqueued } from './device-profile-ends.ts';
 
 interface Row {
   udid: Udid;
@@ -57,11 +58,20 @@ export async function countDevicesWith(db: Database, identifier: string): Promis
   return row?.devices ?? 0;
 }
 
+/** A command is queued within seconds of its order. */
+const UNQUEUED_AFTER_MS = 10 * MINUTE_MS;
+
 export class D1DeviceProfiles implements DeviceProfileStore {
   readonly #db: Database;
 
   constructor(db: Database) {
     this.#db = db;
+  }
+
+  /** Finds what failures left behind. Returns how many. */
+  async sweep(nowMs: EpochMs): Promise<number> {
+    const [swept] = await this.#db.batch([profilesUnqueued(addMs(nowMs, -UNQUEUED_AFTER_MS), nowMs)]);
+    return swept ?? 0;
   }
 
   async find(udid: Udid, identifier: string): Promise<DeviceProfile | null> {

@@ -46,3 +46,5 @@ CREATE TABLE device_profiles (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX device_profiles_by_command ON device_profiles (command_uuid);
 CREATE INDEX device_profiles_by_profile ON device_profiles (identifier, udid);
+-- What the sweeper looks at.
+CREATE INDEX device_profiles_waiting ON device_profiles (changed_at_ms) WHERE state IN ('ordered', 'removing');
