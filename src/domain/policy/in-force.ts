@@ -8,7 +8,7 @@ import type { EpochMs } from '../../std/time.ts';
 import type { InForce, Observation } from '../admin/policy-services.ts';
 import type { StatusItem } from '../declaration/status-merge.ts';
 import type { Judged } from './contributions.ts';
-import type { MergedRow } from './merge.ts';
+import { type MergedRow, nameOf } from './merge.ts';
 import type { ObservedPolicy } from './ports.ts';
 import { fits, isAsStrict } from './strictness.ts';
 
@@ -55,13 +55,12 @@ function newer(a: Observation | null, b: Observation | null): Observation {
   return (b.asOfMs ?? 0) > (a.asOfMs ?? 0) ? b : a;
 }
 
-/** `judged` are the row's contributions, of which those of `own` devices were given to the device itself. */
+/** `judged` are the contributions to this row and to others. */
 export function inForce(row: MergedRow, judged: readonly Judged[], evidence: Evidence): InForce {
   if (row.origin === null) return UNKNOWN;
+  const own = judged.filter((one) => nameOf(one.setting.row) === nameOf(row));
   return (
-    refutedByPasscode(row, evidence) ??
-    byRestrictions(row, judged, evidence) ??
-    byWinner(row, judged, evidence)
+    refutedByPasscode(row, evidence) ?? byRestrictions(row, own, evidence) ?? byWinner(row, own, evidence)
   );
 }
 
@@ -82,8 +81,9 @@ function byRestrictions(row: MergedRow, judged: readonly Judged[], evidence: Evi
   const zeroIsNone = judged[0]?.setting.row.zeroIsNone ?? false;
   if (isAsStrict(row.rule.prefers, seen, row.value, zeroIsNone))
     return { value: true, by: 'Restrictions', asOfMs };
-  const { changedAtMs } = evidence;
-  return changedAtMs !== null && asOfMs < changedAtMs ? null : { value: false, by: 'Restrictions', asOfMs };
+  const changes = [evidence.changedAtMs, ...judged.map((one) => one.source.confirmed?.asOfMs ?? null)];
+  const isOlder = changes.some((atMs) => atMs !== null && asOfMs < atMs);
+  return isOlder ? null : { value: false, by: 'Restrictions', asOfMs };
 }
 
 /** That the iPhone applied what it mirrors does not show that the watch did. */

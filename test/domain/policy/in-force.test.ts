@@ -68,6 +68,24 @@ describe('Restrictions', () => {
     expect(standing([screen()], SCREEN, evidence(restrictions(weaker, THEN)))).toEqual(UNKNOWN);
   });
 
+  it('refutes nothing that was installed after it was asked', () => {
+    const late = { confirmed: { by: 'InstallProfile', asOfMs: epochMs(4000) } } as const;
+    const seen = evidence(restrictions({ allowScreenShot: true }));
+    expect(standing([screen(late)], SCREEN, seen)).toMatchObject({ value: true, by: 'InstallProfile' });
+    expect(standing([screen(installed)], SCREEN, seen)).toMatchObject({ value: false, by: 'Restrictions' });
+  });
+
+  it('judges a row by what is known of its own key, and not of another', () => {
+    const late = { confirmed: { by: 'InstallProfile', asOfMs: epochMs(4000) } } as const;
+    const other = source(POLICY, { minLength: 4 }, late);
+    const idle = source(POLICY, { maxInactivity: 5 });
+    const none = evidence(restrictions({ maxInactivity: 0 }));
+    expect(standing([other, idle], 'passcode/maxInactivity', none)).toMatchObject({ value: false });
+    const grace = source(POLICY, { maxGracePeriod: 5 });
+    const strict = evidence(restrictions({ maxGracePeriod: 0 }));
+    expect(standing([idle, grace], 'passcode/maxGracePeriod', strict)).toMatchObject({ value: true });
+  });
+
   it('says nothing of a key that it leaves out, or by a value of another type', () => {
     expect(standing([screen()], SCREEN, evidence(restrictions({ allowCamera: false })))).toEqual(UNKNOWN);
     expect(standing([screen()], SCREEN, evidence(restrictions({ allowScreenShot: 'no' })))).toEqual(UNKNOWN);
