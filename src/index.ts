@@ -54,11 +54,11 @@ export default {
   },
 
   async scheduled(controller: ScheduledController, env: Env): Promise<void> {
-    const { commands, db, due, events } = fleetFor(env);
+    const { db, sweeper, due, events } = fleetFor(env);
     const nowMs = epochMs(controller.scheduledTime);
     // None waits for another, nor for ever: what one cannot mend must not keep the rest from being made good.
     const swept = await Promise.allSettled([
-      commands.sweep(nowMs),
+      sweeper.sweep(nowMs),
       events.sweep(nowMs),
       due.sweep(),
       new D1DeviceProfiles(db).sweep(nowMs),

@@ -39,6 +39,7 @@ export type LogEvent =
   | 'drain-failed'
   | 'manifest-missed'
   | 'queue-failed'
+  | 'command-given-up'
   | 'sweep'
   | 'admin'
   | 'unavailable'

@@ -1,6 +1,6 @@
 /** Composition of what is stored for devices to download or install: assets, profiles, and profiles on devices. */
 
-import type { GatheredServices } from './domain/admin/command-services.ts';
+import type { GatheredServices } from './domain/admin/order-services.ts';
 import type { AdminServices, DeviceDirectory } from './domain/admin/services.ts';
 import type { Declarations } from './domain/declaration/library.ts';
 import { Profiles } from './domain/declaration/profiles.ts';

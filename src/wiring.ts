@@ -5,11 +5,15 @@
 
 import { type Config, readAccessRights, readConfig } from './config.ts';
 import { BootstrapKey } from './domain/admin/bootstrap-key.ts';
-import type { GatheredServices } from './domain/admin/command-services.ts';
+import type { GatheredServices } from './domain/admin/order-services.ts';
 import type { AdminServices } from './domain/admin/services.ts';
 import { CommandAdmission } from './domain/command/admission.ts';
 import { AvailableCommands } from './domain/command/advisor.ts';
+import { CommandChannel } from './domain/command/channel.ts';
+import { CommandContents } from './domain/command/content.ts';
+import { commandSecrets } from './domain/command/seal.ts';
 import { CommandQueue } from './domain/command/service.ts';
+import { CommandSweeper } from './domain/command/sweeper.ts';
 import { DeclarativeManagementService } from './domain/declaration/ddm.ts';
 import { DryRuns } from './domain/declaration/dry-run.ts';
 import { DueManifests } from './domain/declaration/due.ts';
@@ -32,7 +36,7 @@ import { PhoneEnrollment } from './domain/pairing/phone-enrollment.ts';
 import type { ProfileBuilder } from './domain/pairing/ports.ts';
 import { PairingService } from './domain/pairing/service.ts';
 import { machineInfoVerifier, tokenKeys } from './domain/pairing/verifiers.ts';
-import { EffectivePolicies } from './domain/policy/service.ts';
+import { ProfileBuilds } from './domain/profile/service.ts';
 import { ObjectDevices } from './durable/device/gateway.ts';
 import { issuanceCells } from './durable/issuance/cells.ts';
 import { durablePairings } from './durable/pairing/pairings.ts';
@@ -46,7 +50,7 @@ import { ForeignIssuers } from './pki/jwks.ts';
 import { PairingTokenKeys } from './pki/jws.ts';
 import { type Authority, importAuthority } from './pki/keys.ts';
 import { randomBytes, randomUuid } from './pki/random.ts';
-import { importSealKey, openSecret, sealSecret } from './pki/seal.ts';
+import { importSealKey, openSecret, type SealKey, sealSecret } from './pki/seal.ts';
 import {
   buildEnrollmentProfile,
   ENROLLMENT_PROFILE_IDENTIFIER,
@@ -69,14 +73,13 @@ import { D1Events } from './storage/d1/events.ts';
 import { D1ExpectedDevices } from './storage/d1/expected-devices.ts';
 import { GatheringDatabase } from './storage/d1/gathered.ts';
 import { D1Groups } from './storage/d1/groups.ts';
-import { D1Inventory } from './storage/d1/inventory.ts';
 import { D1Members } from './storage/d1/members.ts';
 import { D1PairingReader } from './storage/d1/pairings.ts';
-import { D1PolicyProfiles } from './storage/d1/policy-profiles.ts';
 import { D1Properties, D1Subscriptions } from './storage/d1/settings.ts';
 import { fetchJwks } from './storage/jwks-fetch.ts';
 import { KvRendered } from './storage/kv/rendered.ts';
 import { QueueDue } from './storage/queue/due.ts';
+import { policyServices } from './wiring-policy.ts';
 import { profileServices, uploadSeal } from './wiring-profiles.ts';
 
 const built = new WeakMap<Env, Promise<Services>>();
@@ -90,7 +93,7 @@ export function servicesFor(env: Env): Promise<Services> {
   return services;
 }
 
-/** What needs no secret: the device's side of the queue and the assignments. Objects use it too. */
+/** What needs no secret: the sweeper's side of the queue, and the assignments. Objects use it too. */
 export function fleetFor(env: Env) {
   const db = new Database(env.DB);
   const devices = new ObjectDevices(env.DEVICE);
@@ -99,17 +102,8 @@ export function fleetFor(env: Env) {
   const events = new D1Events(db);
   const waker = new LogWaker(consoleLog());
   const admission = new CommandAdmission({ accessRights: () => readAccessRights(env), isEnrollmentProfile });
-  const queueOver = (database: Database, known: typeof isKnown) =>
-    new CommandQueue({ store: new D1Commands(database), devices, waker, isKnown: known, admission });
-  const commands = queueOver(db, isKnown);
-  const gathered = () => {
-    const database = new GatheringDatabase(env.DB);
-    const gatheredIndex = new D1Devices(database);
-    const known = (udid: Udid) => gatheredIndex.isKnown(udid);
-    const directory = new FreshDirectory(gatheredIndex, devices);
-    const services: GatheredServices = { commands: queueOver(database, known), devices: directory };
-    return { ...services, database, isKnown: known };
-  };
+  const store = new D1Commands(db);
+  const sweeper = new CommandSweeper({ store, devices, waker });
   const manifests = new ManifestCompiler({
     devices,
     source: new D1Assignments(db),
@@ -124,16 +118,44 @@ export function fleetFor(env: Env) {
     queue: new QueueDue(env.FANOUT, consoleLog()),
     manifests,
   });
-  return { db, devices, index, isKnown, events, waker, admission, commands, gathered, manifests, due };
+  return { db, devices, index, isKnown, events, waker, admission, store, sweeper, manifests, due };
+}
+
+/** Both ends of the command queue, which need the key that commands are sealed with. */
+export function commandsFor(env: Env, fleet: ReturnType<typeof fleetFor>, key: SealKey) {
+  const { store, devices, waker, isKnown, admission } = fleet;
+  const contents = new CommandContents(commandSecrets(key));
+  const queue = { devices, waker, contents, admission };
+  const commands = new CommandQueue({ ...queue, store, isKnown });
+  const gathered = () => {
+    const database = new GatheringDatabase(env.DB);
+    const index = new D1Devices(database);
+    const known = (udid: Udid) => index.isKnown(udid);
+    const gatheredQueue = new CommandQueue({ ...queue, store: new D1Commands(database), isKnown: known });
+    const services: GatheredServices = {
+      commands: gatheredQueue,
+      devices: new FreshDirectory(index, devices),
+    };
+    return { ...services, database, isKnown: known };
+  };
+  const channel = new CommandChannel({
+    store,
+    devices,
+    contents,
+    onGivenUp: (udid, commandUuid, status) =>
+      consoleLog().event('command-given-up', { udid, commandUuid, reason: status }),
+  });
+  return { commands, gathered, channel };
 }
 
 async function build(env: Env): Promise<Services> {
   const config = await readConfig(env);
-  const { db, devices, index, isKnown, events, admission, commands, gathered, manifests, due } =
-    fleetFor(env);
+  const fleet = fleetFor(env);
+  const { db, devices, index, isKnown, events, admission, manifests, due } = fleet;
   const authority = await importAuthority(config.caCertificatePem, config.caKeyPem.expose());
   const keys = await PairingTokenKeys.import(config.tokenKeys.expose());
   const sealKey = await importSealKey(config.storageKey.expose());
+  const { commands, gathered, channel } = commandsFor(env, fleet, sealKey);
 
   const store = new D1Declarations(db);
   const rendered = new KvRendered(env.RENDERED);
@@ -220,6 +242,7 @@ async function build(env: Env): Promise<Services> {
     enrollmentLinks: links,
     declarations,
     ...profileRooms,
+    profileBuilder: new ProfileBuilds({ sha256Hex, isEnrollmentProfile }),
     sets: new Sets({ store: sets, groups, library, manifests, due, devices, isKnown, newUuid: randomUuid }),
     groups: new Groups({ store: groups, due, newUuid: randomUuid }),
     settings: new Settings({
@@ -240,16 +263,7 @@ async function build(env: Env): Promise<Services> {
       manifests,
       isKnown,
     }),
-    policies: new EffectivePolicies({
-      devices,
-      isKnown,
-      watchesOf: async (phone) => (await index.find(phone))?.watches ?? [],
-      assignments: new D1Assignments(db),
-      manifests,
-      library,
-      profiles: { store: new D1PolicyProfiles(db), seal: uploadSeal(sealKey) },
-      inventory: new D1Inventory(db),
-    }),
+    ...policyServices({ db, devices, index, manifests, library, seal: uploadSeal(sealKey) }),
     newUuid: randomUuid,
     publicUrl,
     isEnrollmentProfile,
@@ -260,7 +274,7 @@ async function build(env: Env): Promise<Services> {
     jwks: keys.publicJwks(),
     mdm: {
       verifier: new DeviceVerifier(ownChain, records),
-      commands,
+      commands: channel,
       checkIn: new CheckInService({
         devices,
         pairing,

@@ -11,7 +11,7 @@ import { epochMs } from '../../src/std/time.ts';
 import { open } from '../simulator/cms.ts';
 import { ReplyLost, type SimulatedPhone, type SimulatedWatch, withMischief } from '../simulator/index.ts';
 import { fleet } from '../support/device.ts';
-import { admin, assignedPhone, newWorld, ordered, pairedWatch } from '../support/front-door.ts';
+import { admin, assignedPhone, newWorld, ordered, pairedWatch, secrets } from '../support/front-door.ts';
 import { checkInvariants, settle } from '../support/invariants.ts';
 import {
   type Answer,
@@ -28,6 +28,8 @@ import {
 } from '../support/uploads.ts';
 
 type Device = SimulatedPhone | SimulatedWatch;
+
+secrets.add('password in a profile', 'the-password-of-profiles');
 
 let phone: SimulatedPhone;
 let watch: SimulatedWatch;
@@ -50,7 +52,11 @@ const uuid = (version: number) =>
 /** A Wi-Fi profile of this story; each version has its own SSID and PayloadUUID. */
 function wifi(version: number, more: Record<string, string> = {}): string {
   const payloads = [
-    payload('com.apple.wifi.managed', { SSID_STR: text(`Net ${version}`), EncryptionType: text('Any') }),
+    payload('com.apple.wifi.managed', {
+      SSID_STR: text(`Net ${version}`),
+      EncryptionType: text('WPA2'),
+      Password: text('the-password-of-profiles'),
+    }),
   ];
   return mobileConfig(payloads, {
     PayloadIdentifier: text(`${id}.profile`),
@@ -262,7 +268,7 @@ describe('a profile by command', () => {
     expect(await record(watch)).toMatchObject({ state: 'failed', error: { kind: 'canceled' } });
     const brief = await install(watch, { expiresAt: new Date(Date.now() + 100).toISOString() });
     await new Promise((resolve) => setTimeout(resolve, 150));
-    await fleet.commands.sweep(epochMs(Date.now()));
+    await fleet.sweeper.sweep(epochMs(Date.now()));
     expect([brief.status, await record(watch)]).toMatchObject([
       201,
       { state: 'failed', error: { kind: 'expired' } },
@@ -272,7 +278,7 @@ describe('a profile by command', () => {
     expect([soon.status, await sync(watch)]).toEqual([201, []]);
     // Whoever orders anew need not wait for the sweeper, which says so in the record.
     expect((await install(watch)).status).toBe(201);
-    await fleet.commands.sweep(epochMs(Date.now()));
+    await fleet.sweeper.sweep(epochMs(Date.now()));
     expect((await record(watch)).state).toBe('ordered');
     expect([await sync(watch), held(watch)]).toEqual([['InstallProfile'], uuid(1)]);
     await remove(watch);

@@ -1,17 +1,39 @@
-/** What the admin API needs to order commands beside the queue itself (services.ts). */
-import type { Outcome } from '../../std/outcome.ts';
-import type { CommandAvailability } from '../command/admission.ts';
-import type { Udid } from '../ids.ts';
-import type { CommandService, DeviceDirectory, UnknownDevice } from './services.ts';
+/** What the admin API needs of the command queue beyond queueing: listing by kind, and repeating what ended. */
+import type { PlistDict } from '../../protocol/plist/value.ts';
+import type {
+  CommandPriority,
+  CommandState,
+  CommandSummary,
+  Page,
+  UnknownCommand,
+  UnknownDevice,
+} from './services.ts';
 
-/** Says beforehand what would be refused, by type alone. */
-export interface CommandAdvisor {
-  /** Every command that the catalog knows, by name, as the device is now. */
-  available(udid: Udid): Promise<Outcome<readonly CommandAvailability[], UnknownDevice>>;
+/** Those of which all that is given hold. */
+export interface CommandFilter {
+  readonly state: CommandState | null;
+  readonly requestType: string | null;
 }
 
-/** Of which many calls at once cost less. One set serves one request, and no other after it. */
-export interface GatheredServices {
-  readonly commands: CommandService;
-  readonly devices: DeviceDirectory;
+export interface CommandPage extends Page<CommandSummary> {
+  /** How many of the device's commands have not ended, whatever the filter. */
+  readonly pending: number;
 }
+
+/** A command that ended, to be ordered anew. */
+export interface RepeatableCommand {
+  readonly requestType: string;
+  readonly command: PlistDict;
+  readonly priority: CommandPriority | null;
+}
+
+export type RepeatRefusal =
+  | UnknownDevice
+  | UnknownCommand
+  | { readonly kind: 'command-not-ended'; readonly state: CommandState }
+  /** It was done; doing it again must be asked for. */
+  | { readonly kind: 'command-acknowledged' }
+  /** The server makes and sends it by itself. */
+  | { readonly kind: 'command-is-own' }
+  /** What it said was not kept, or does not open with the storage key. */
+  | { readonly kind: 'content-lost' };

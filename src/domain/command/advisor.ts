@@ -1,6 +1,6 @@
 /** Which commands a device takes now, for whoever is about to choose one. */
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
-import type { CommandAdvisor } from '../admin/command-services.ts';
+import type { CommandAdvisor } from '../admin/order-services.ts';
 import type { UnknownDevice } from '../admin/services.ts';
 import type { Devices } from '../enrollment/device.ts';
 import type { Udid } from '../ids.ts';

@@ -5,7 +5,7 @@ import type { PlistDict } from '../../protocol/plist/value.ts';
 import { payloadsOf } from './judge.ts';
 
 export interface ProfileWarning {
-  readonly code:
+  readonly rule:
     | 'duplicate-payload-uuid'
     | 'duplicate-payload-identifier'
     | 'several-passcode-payloads'
@@ -15,7 +15,7 @@ export interface ProfileWarning {
     | 'ends-by-itself';
   readonly path: string;
   /** For people. */
-  readonly detail: string;
+  readonly expected: string;
 }
 
 const PASSCODE = 'com.apple.mobiledevice.passwordpolicy';
@@ -48,14 +48,14 @@ function repeats(
   profile: JsonObject,
   payloads: readonly JsonObject[],
   key: 'PayloadUUID' | 'PayloadIdentifier',
-  code: ProfileWarning['code'],
+  rule: ProfileWarning['rule'],
 ): readonly ProfileWarning[] {
   const seen = new Set([profile[key]]);
   return payloads.flatMap((payload, index) => {
     const again = seen.has(payload[key]);
     seen.add(payload[key]);
     const path = `PayloadContent[${index}].${key}`;
-    return again ? [warning(code, path, 'Another payload has it, or the profile itself.')] : [];
+    return again ? [warning(rule, path, 'Another payload has it, or the profile itself.')] : [];
   });
 }
 
@@ -92,6 +92,6 @@ function graveOf(payload: JsonObject, path: string): readonly ProfileWarning[] {
     : [];
 }
 
-function warning(code: ProfileWarning['code'], path: string, detail: string): ProfileWarning {
-  return { code, path, detail };
+function warning(rule: ProfileWarning['rule'], path: string, expected: string): ProfileWarning {
+  return { rule, path, expected };
 }

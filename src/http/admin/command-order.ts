@@ -3,9 +3,11 @@
  * one in the body, else the one its `Idempotency-Key` stands for, else a fresh one. An order for many devices gets a name
  * in the same way.
  */
+import type * as v from 'valibot';
 import { commandUuidFor, orderUuidFor } from '../../domain/admin/idempotency.ts';
 import type { CommandOrder } from '../../domain/admin/order-command.ts';
 import { type ManyOrder, type Targets, targetsMaxOf } from '../../domain/admin/order-many.ts';
+import type { RequeueOrder } from '../../domain/admin/requeue-command.ts';
 import { type CommandUuid, parseCommandUuid, type SerialNumber, type Udid } from '../../domain/ids.ts';
 import { jsonToPlist } from '../../protocol/plist/json.ts';
 import { isDict } from '../../protocol/plist/value.ts';
@@ -23,9 +25,8 @@ import {
   newCommand,
   newCommands,
   type OrderBody,
+  requeue,
 } from './schemas/command.ts';
-
-type AnyDevice = Omit<CommandOrder, 'udid' | 'commandUuid' | 'confirmedSerial'>;
 
 export async function readOrder(
   c: AdminContext,
@@ -34,13 +35,23 @@ export async function readOrder(
 ): Promise<Outcome<CommandOrder, RequestRefusal>> {
   const body = await readJson(c, newCommand);
   if (!body.ok) return body;
-  const order = readCommand(body.value, c.get('nowMs'));
-  if (!order.ok) return order;
-  const fromKey = (key: string) => commandUuidFor(c.get('admin'), udid, key);
-  const commandUuid = await chooseUuid(c, body.value.commandUuid, { fromKey, newUuid });
-  if (!commandUuid.ok) return commandUuid;
-  const confirmedSerial = body.value.confirm?.serial ?? null;
-  return ok({ ...order.value, udid, commandUuid: commandUuid.value, confirmedSerial });
+  const said = readCommand(body.value.command);
+  if (!said.ok) return said;
+  const delivery = await readDelivery(c, udid, body.value, newUuid);
+  return delivery.ok ? ok({ ...said.value, ...delivery.value }) : delivery;
+}
+
+export async function readRequeue(
+  c: AdminContext,
+  udid: Udid,
+  requeuedFrom: CommandUuid,
+  newUuid: () => string,
+): Promise<Outcome<RequeueOrder, RequestRefusal>> {
+  const body = await readJson(c, requeue);
+  if (!body.ok) return body;
+  const delivery = await readDelivery(c, udid, body.value, newUuid);
+  if (!delivery.ok) return delivery;
+  return ok({ ...delivery.value, requeuedFrom, again: body.value.again });
 }
 
 export async function readManyOrder(
@@ -49,16 +60,18 @@ export async function readManyOrder(
 ): Promise<Outcome<ManyOrder, RequestRefusal>> {
   const body = await readJson(c, newCommands);
   if (!body.ok) return body;
-  const order = readCommand(body.value, c.get('nowMs'));
-  if (!order.ok) return order;
+  const said = readCommand(body.value.command);
+  if (!said.ok) return said;
+  const terms = readTerms(body.value, c.get('nowMs'));
+  if (!terms.ok) return terms;
   const targets = readTargets(body.value);
   if (!targets.ok) return targets;
   const fromKey = (key: string) => orderUuidFor(c.get('admin'), key);
   const commandUuid = await chooseUuid(c, body.value.commandUuid, { fromKey, newUuid });
   if (!commandUuid.ok) return commandUuid;
   const serials = Object.entries(body.value.confirm?.serials ?? {}) as [Udid, SerialNumber][];
-  const confirmedSerials = new Map(serials);
-  return ok({ ...order.value, targets: targets.value, commandUuid: commandUuid.value, confirmedSerials });
+  const order = { ...said.value, ...terms.value, targets: targets.value, commandUuid: commandUuid.value };
+  return ok({ ...order, confirmedSerials: new Map(serials) });
 }
 
 /** The scope of a group's cursors. */
@@ -84,24 +97,45 @@ function readTargets({ command, devices, group, cursor, limit }: ManyBody): Outc
   return ok({ kind: 'devices', udids });
 }
 
-function readCommand(body: OrderBody, nowMs: EpochMs): Outcome<AnyDevice, RequestRefusal> {
-  const { command, priority, expiresAt, push, allowUnknown } = body;
+type Said = Pick<CommandOrder, 'requestType' | 'command'>;
+
+function readCommand(command: OrderBody['command']): Outcome<Said, RequestRefusal> {
   const dict = jsonToPlist(command);
   if (!dict.ok || !isDict(dict.value)) {
     const { reason, path } = dict.ok ? { reason: 'not a dictionary', path: '' } : dict.refusal;
     return invalid('/command', `a property list (${reason}${path === '' ? '' : ` at ${path}`})`);
   }
+  return ok({ requestType: command.RequestType, command: dict.value });
+}
+
+type Terms = Pick<CommandOrder, 'priority' | 'expiresAtMs' | 'push' | 'allowUnknown'>;
+
+/** How a command is queued, whatever it says. */
+function readTerms(
+  { priority, expiresAt, push, allowUnknown }: Omit<OrderBody, 'command'>,
+  nowMs: EpochMs,
+): Outcome<Terms, RequestRefusal> {
   if (expiresAt !== undefined && !isNear(expiresAt, nowMs)) {
     return invalid('/expiresAt', `a time after now and at most ${EXPIRY_DAYS_MAX} days away`);
   }
-  return ok({
-    requestType: command.RequestType,
-    command: dict.value,
-    priority: priority ?? null,
-    expiresAtMs: expiresAt ?? null,
-    push,
-    allowUnknown,
-  });
+  return ok({ priority: priority ?? null, expiresAtMs: expiresAt ?? null, push, allowUnknown });
+}
+
+type Delivery = Omit<CommandOrder, 'requestType' | 'command' | 'requeuedFrom'>;
+
+async function readDelivery(
+  c: AdminContext,
+  udid: Udid,
+  body: Omit<v.InferOutput<typeof requeue>, 'again'>,
+  newUuid: () => string,
+): Promise<Outcome<Delivery, RequestRefusal>> {
+  const terms = readTerms(body, c.get('nowMs'));
+  if (!terms.ok) return terms;
+  const fromKey = (key: string) => commandUuidFor(c.get('admin'), udid, key);
+  const commandUuid = await chooseUuid(c, body.commandUuid, { fromKey, newUuid });
+  if (!commandUuid.ok) return commandUuid;
+  const confirmedSerial = body.confirm?.serial ?? null;
+  return ok({ ...terms.value, udid, commandUuid: commandUuid.value, confirmedSerial });
 }
 
 async function chooseUuid(

@@ -1,25 +1,31 @@
 /**
  * `/profiles`: uploaded configuration profiles, each behind a declaration of `com.apple.configuration.legacy`. The body
- * of a PUT is the .mobileconfig itself. The entity tag is the declaration's server token. What they were before is in
- * `profile-versions.ts`, which devices have them in `profile-devices.ts`.
+ * of a PUT is the .mobileconfig itself, or its description in JSON (profile-build.ts). The entity tag is the
+ * declaration's server token. What they were before is in `profile-versions.ts`, which devices have them in
+ * `profile-devices.ts`.
  */
 import { Hono } from 'hono';
 import type { AdminServices } from '../../domain/admin/services.ts';
+import type { ProfileInput } from '../../domain/admin/upload-services.ts';
 import { UPLOAD_BYTES_MAX } from '../../domain/declaration/asset-content.ts';
 import { parseDeclarationIdentifier } from '../../domain/declaration/draft.ts';
 import { PROFILE_CONTENT_TYPE } from '../../domain/declaration/profiles.ts';
+import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import { readBody } from '../body.ts';
 import type { AdminContext, AdminEnv } from './env.ts';
 import { readQuery } from './input.ts';
 import { listPage } from './listing.ts';
 import { readPrecondition } from './precondition.ts';
+import { type BuiltInput, isDescription, readDescription } from './profile-build.ts';
 import { profileView } from './profile-views.ts';
-import { refused } from './refusals.ts';
+import { type AdminRefusal, refused } from './refusals.ts';
 import { profileQuery, removalQuery } from './schemas/profile.ts';
 import { onlyPage } from './schemas/values.ts';
 import { answerTagged } from './tagged.ts';
 
-export function profiles({ profiles: library }: AdminServices): Hono<AdminEnv> {
+type NewProfile = Pick<ProfileInput, 'profile'> & Partial<Pick<BuiltInput, 'warnings'>>;
+
+export function profiles({ profiles: library, profileBuilder }: AdminServices): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>();
 
   app.get('/', async (c) => {
@@ -52,17 +58,22 @@ export function profiles({ profiles: library }: AdminServices): Hono<AdminEnv> {
     if (precondition.value === null) return refused(c, { kind: 'precondition-required' });
     const query = readQuery(c, profileQuery);
     if (!query.ok) return refused(c, query.refusal);
-    if (!isProfile(c.req.header('Content-Type'))) return refused(c, { kind: 'not-a-profile' });
-    const body = await readBody(c.req.raw, UPLOAD_BYTES_MAX);
-    if (!body.ok) return refused(c, body.refusal);
-    const [allowUnknown, sign] = [query.value.allowUnknown === 'true', query.value.sign === 'true'];
-    const input = { profile: body.value, allowUnknown, sign, author: c.get('admin').id };
     const identifier = c.req.param('identifier');
-    const put = await library.put(identifier, input, precondition.value, c.get('nowMs'));
+    const allowUnknown = query.value.allowUnknown === 'true';
+    const input = isDescription(c)
+      ? await readDescription(c, profileBuilder, identifier, allowUnknown)
+      : await readUpload(c);
+    if (!input.ok) return refused(c, input.refusal);
+    const { warnings, profile } = input.value;
+    const [sign, author] = [query.value.sign === 'true', c.get('admin').id];
+    const order = { profile, allowUnknown, sign, author };
+    const put = await library.put(identifier, order, precondition.value, c.get('nowMs'));
     if (!put.ok) return refused(c, put.refusal);
     const { changed } = put.value;
-    const answer = { ...profileView(changed), ...(await library.judge(identifier)) };
-    return answerTagged(c, answer, changed.serverToken, put.value);
+    const verdict = await library.judge(identifier);
+    // Whoever described it is told in the words of the description.
+    const view = { ...profileView(changed), ...verdict, ...(warnings === undefined ? {} : { warnings }) };
+    return answerTagged(c, view, changed.serverToken, put.value);
   });
 
   app.delete('/:identifier', async (c) => {
@@ -83,6 +94,12 @@ export function profiles({ profiles: library }: AdminServices): Hono<AdminEnv> {
 
 export function unknownProfile(c: AdminContext, identifier: string): Response {
   return refused(c, { kind: 'unknown-upload', resource: 'profiles', identifier });
+}
+
+async function readUpload(c: AdminContext): Promise<Outcome<NewProfile, AdminRefusal>> {
+  if (!isProfile(c.req.header('Content-Type'))) return refuse({ kind: 'not-a-profile' });
+  const body = await readBody(c.req.raw, UPLOAD_BYTES_MAX);
+  return body.ok ? ok({ profile: body.value }) : body;
 }
 
 function isProfile(contentType: string | undefined): boolean {

@@ -22,6 +22,7 @@ import { manifests } from './manifests.ts';
 import { manyCommands } from './many-commands.ts';
 import { pairings } from './pairings.ts';
 import { policy } from './policy.ts';
+import { profileBuilds } from './profile-build.ts';
 import { profileDevices } from './profile-devices.ts';
 import { profileVersions } from './profile-versions.ts';
 import { profiles } from './profiles.ts';
@@ -52,6 +53,7 @@ export function adminApp(services: AdminServices): Hono<AdminEnv> {
   app.route('/declarations', declarations(services));
   app.route('/assets', assets(services));
   app.route('/profiles', profiles(services));
+  app.route('/profiles', profileBuilds(services));
   app.route('/profiles', profileVersions(services));
   app.route('/profiles', profileDevices(services));
   app.route('/devices', deviceProfiles(services));

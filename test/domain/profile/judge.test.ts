@@ -111,7 +111,7 @@ describe('a profile', () => {
 });
 
 describe('a warning', () => {
-  const codes = async (xml: string) => (await warningsOf(read(xml))).map(({ code, path }) => [code, path]);
+  const codes = async (xml: string) => (await warningsOf(read(xml))).map(({ rule, path }) => [rule, path]);
   const PASSCODE = 'com.apple.mobiledevice.passwordpolicy';
 
   it.each([

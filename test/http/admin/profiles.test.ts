@@ -195,7 +195,7 @@ describe('an order for a device', () => {
 
   it('that would unpair a watch needs the serial number of the iPhone', async () => {
     const id = await stored('unpairs', [payload('com.apple.applicationaccess', { allowPairedWatch: FALSE })]);
-    expect((await call('GET', profile(id))).body.warnings).toMatchObject([{ code: 'unpairs-watches' }]);
+    expect((await call('GET', profile(id))).body.warnings).toMatchObject([{ rule: 'unpairs-watches' }]);
     const refused = await install(phone, id);
     expect([refused.status, refused.kind, refused.body.causes]).toEqual([
       422,

@@ -62,6 +62,7 @@ function result(
     status: 'Acknowledged',
     answeredAtMs: epochMs(200),
     raw: null,
+    sent: null,
   } as const;
   return { kind: 'result', udid, commandUuid, requestType, ...answer, ...over };
 }

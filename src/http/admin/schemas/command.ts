@@ -1,16 +1,15 @@
 /** Bodies and headers of `/devices/{udid}/commands` and of `/commands`. */
 import * as v from 'valibot';
 import { TARGETS_MAX } from '../../../domain/admin/order-many.ts';
-import { commandUuid, dateTime, PAGE_LIMIT, serialNumber, udid } from './values.ts';
+import { commandUuid, dateTime, PAGE_LIMIT, page, serialNumber, udid } from './values.ts';
 
 const requestType = v.pipe(
   v.string(),
   v.regex(/^[A-Za-z][A-Za-z0-9]{0,63}$/, "a command's name: 1 to 64 letters and digits"),
 );
 
-const order = {
-  /** The `Command` dictionary; its other keys belong to the command, and the catalog judges them. */
-  command: v.looseObject({ RequestType: requestType }),
+/** How a command is queued, whatever it says, and whoever it is for. */
+const terms = {
   commandUuid: v.optional(commandUuid),
   priority: v.optional(v.picklist(['urgent', 'normal'])),
   expiresAt: v.optional(dateTime),
@@ -18,9 +17,22 @@ const order = {
   allowUnknown: v.optional(v.boolean(), false),
 };
 
-export const newCommand = v.strictObject({
-  ...order,
-  confirm: v.optional(v.strictObject({ serial: serialNumber })),
+/** The `Command` dictionary; its other keys belong to the command, and the catalog judges them. */
+const command = v.looseObject({ RequestType: requestType });
+
+const delivery = { ...terms, confirm: v.optional(v.strictObject({ serial: serialNumber })) };
+
+export const newCommand = v.strictObject({ command, ...delivery });
+
+/** A command that ended, once more; `again` also if the device acknowledged it. */
+export const requeue = v.strictObject({ ...delivery, again: v.optional(v.boolean(), false) });
+
+export const commandQuery = v.strictObject({
+  ...page,
+  state: v.optional(
+    v.picklist(['pending', 'delivered', 'not-now', 'acknowledged', 'error', 'expired', 'canceled']),
+  ),
+  requestType: v.optional(requestType),
 });
 
 const targets = `1 to ${TARGETS_MAX} UDIDs`;
@@ -28,7 +40,8 @@ const limit = `an integer from 1 to ${TARGETS_MAX}`;
 
 export const newCommands = v.pipe(
   v.strictObject({
-    ...order,
+    command,
+    ...terms,
     devices: v.optional(v.pipe(v.array(udid), v.minLength(1, targets), v.maxLength(TARGETS_MAX, targets))),
     group: v.optional(v.string()),
     /** Of the group. */
@@ -46,7 +59,7 @@ export const newCommands = v.pipe(
 );
 
 /** What a command is, whoever it is for. */
-export type OrderBody = Pick<v.InferOutput<typeof newCommand>, keyof typeof order>;
+export type OrderBody = Pick<v.InferOutput<typeof newCommand>, 'command' | keyof typeof terms>;
 export type ManyBody = v.InferOutput<typeof newCommands>;
 
 /** Longer than any UUID or digest that tools send here. */
