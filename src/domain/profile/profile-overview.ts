@@ -2,9 +2,7 @@
  * Which stored profiles are on a device, by command and by declaration, and how that differs from what the device
  * listed itself. It reads and decides nothing.
  */
-import type { PlistDict } from '../../protocol/plist/value.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
-import type { EpochMs } from '../../std/time.ts';
 import type {
   DeploymentFilter,
   DeviceProfileOverview,
@@ -18,39 +16,19 @@ import type { Profiles } from '../declaration/profiles.ts';
 import type { UploadRow, UploadStore } from '../declaration/upload-ports.ts';
 import type { DescribedDeclaration, Devices } from '../enrollment/device.ts';
 import type { Udid } from '../ids.ts';
-import type {
-  DeviceProfile,
-  DeviceProfileState,
-  DeviceProfileStore,
-  ProfileListings,
-} from './device-profile-ports.ts';
+import type { DeviceProfile, DeviceProfileStore, ProfileListings } from './device-profile-ports.ts';
 import { driftOf } from './drift.ts';
 
 /** A device with more has been given something else than a configuration. */
 export const PROFILES_PER_DEVICE_MAX = 500;
-/** Opened for one answer: at 1 MiB each, what a Worker's memory holds. */
-const OPENED_MAX = 64;
-
 export interface ProfileOverviewOptions {
-  readonly profiles: Pick<Profiles, 'open' | 'find'>;
+  readonly profiles: Pick<Profiles, 'find'>;
   readonly uploads: Pick<UploadStore, 'profilesAmong' | 'payloadUuids'>;
   readonly store: DeviceProfileStore;
   readonly listings: ProfileListings;
   readonly devices: Devices;
   readonly isKnown: (udid: Udid) => Promise<boolean>;
   readonly isEnrollmentProfile: (identifier: string) => boolean;
-}
-
-/** A profile that a device has or is to have, with what is in it. */
-export interface InstalledProfile {
-  readonly identifier: string;
-  readonly payloadIdentifier: string;
-  readonly version: number;
-  readonly via: 'command' | 'declaration';
-  readonly state: DeviceProfileState;
-  readonly installedAtMs: EpochMs | null;
-  /** Null when that version is not kept any more. */
-  readonly profile: PlistDict | null;
 }
 
 export class ProfileOverviews implements ProfileOverviewReader {
@@ -85,21 +63,6 @@ export class ProfileOverviews implements ProfileOverviewReader {
     const known = current !== null || devices.value.items.length > 0 || page.cursor !== null;
     if (!known) return refuse({ kind: 'unknown-upload', resource: 'profiles', identifier });
     return ok({ currentVersion: current?.version ?? null, counts, page: devices.value });
-  }
-
-  /** What is on the device or on its way, with its content; empty for a device that nobody knows. */
-  async installedOn(udid: Udid): Promise<readonly InstalledProfile[]> {
-    const items = (await this.#items(udid)) ?? [];
-    const wanted = items.filter((one) => one.state !== 'removed' && one.version !== null);
-    const opened: InstalledProfile[] = [];
-    for (const { identifier, payloadIdentifier, via, state, installedAtMs, ...one } of wanted) {
-      const version = one.installedVersion ?? one.version ?? 0;
-      const profile =
-        opened.length < OPENED_MAX ? await this.#options.profiles.open(identifier, version) : null;
-      const content = profile?.ok ? profile.value.profile : null;
-      opened.push({ identifier, payloadIdentifier, version, via, state, installedAtMs, profile: content });
-    }
-    return opened;
   }
 
   /** Null for a device that nobody knows. */

@@ -197,8 +197,8 @@ describe('the sweeper', () => {
     const queued = { ...order({ orderedAtMs: epochMs(0) }), udid: `DEVICE-${randomUuid()}` as Udid };
     await store.claim(queued, null);
     await env.DB.prepare(
-      `INSERT INTO command_history (command_uuid, udid, request_type, body, state, created_at_ms, answered_at_ms)
-       VALUES (?, ?, 'InstallProfile', '', 'acknowledged', 0, 0)`,
+      `INSERT INTO command_history (command_uuid, udid, number, request_type, state, created_at_ms, answered_at_ms)
+       VALUES (?, ?, 1, 'InstallProfile', 'acknowledged', 0, 0)`,
     )
       .bind(queued.commandUuid, queued.udid)
       .run();
