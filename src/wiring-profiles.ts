@@ -73,7 +73,7 @@ export function profileServices(parts: ProfileParts): ProfileRooms & { readonly 
 }
 
 /** Sealed under the identifier: moved to another, it does not open. */
-function uploadSeal(key: SealKey): UploadSeal {
+export function uploadSeal(key: SealKey): UploadSeal {
   const context = (identifier: string) => `upload/${identifier}`;
   return {
     seal: (identifier, data) => sealSecret(key, data, context(identifier)),

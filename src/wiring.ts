@@ -82,7 +82,8 @@ import { D1Properties, D1Subscriptions } from './storage/d1/settings.ts';
 import { fetchJwks } from './storage/jwks-fetch.ts';
 import { KvRendered } from './storage/kv/rendered.ts';
 import { QueueDue } from './storage/queue/due.ts';
-import { profileServices } from './wiring-profiles.ts';
+import { policyServices } from './wiring-policy.ts';
+import { profileServices, uploadSeal } from './wiring-profiles.ts';
 
 const built = new WeakMap<Env, Promise<Services>>();
 
@@ -273,6 +274,7 @@ async function build(env: Env): Promise<Services> {
       manifests,
       isKnown,
     }),
+    ...policyServices({ db, devices, index, manifests, library, seal: uploadSeal(sealKey) }),
     newUuid: randomUuid,
     publicUrl,
     isEnrollmentProfile,

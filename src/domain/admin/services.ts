@@ -31,6 +31,7 @@ import type { DryRunner } from './dry-run-services.ts';
 import type { InventoryService } from './inventory-services.ts';
 import type { CommandAdvisor, GatheredServices } from './order-services.ts';
 import type { EnrollmentHistoryReader } from './pair-services.ts';
+import type { PolicyReader } from './policy-services.ts';
 import type { ProfileBuilder } from './profile-build-services.ts';
 import type { DeviceProfileService, ProfileOverviewReader } from './profile-services.ts';
 import type { AssetLibrary, ProfileLibrary } from './upload-services.ts';
@@ -394,6 +395,7 @@ export interface AdminServices {
   readonly groups: DeviceGroups;
   readonly settings: DeviceSettings;
   readonly dryRuns: DryRunner;
+  readonly policies: PolicyReader;
   /** Lets time pass between two looks at the feed. */
   readonly pause: (ms: number) => Promise<void>;
   /** A fresh upper-case UUID, for commands that come without one. */

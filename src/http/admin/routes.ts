@@ -23,6 +23,7 @@ import { manifests } from './manifests.ts';
 import { manyCommands } from './many-commands.ts';
 import { pair } from './pair.ts';
 import { pairings } from './pairings.ts';
+import { policy } from './policy.ts';
 import { profileBuilds } from './profile-build.ts';
 import { profileDevices } from './profile-devices.ts';
 import { profileVersions } from './profile-versions.ts';
@@ -48,6 +49,7 @@ export function adminApp(services: AdminServices): Hono<AdminEnv> {
   app.route('/devices', commands(services));
   app.route('/devices', inventory(services));
   app.route('/devices', pair(services));
+  app.route('/devices', policy(services));
   app.route('/commands', manyCommands(services));
   app.route('/watch-enrollment', watchEnrollment(services));
   app.route('/pairings', pairings(services));
