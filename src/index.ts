@@ -6,11 +6,11 @@ import { createApp } from './http/app.ts';
 import { answerBroken, answerError } from './http/errors.ts';
 import { consoleLog } from './log.ts';
 import { randomUuid } from './pki/random.ts';
-import { epochMs } from './std/time.ts';
+import { type EpochMs, epochMs } from './std/time.ts';
 import { Database } from './storage/d1/database.ts';
 import { D1PairingArchive } from './storage/d1/pairings.ts';
 import type { FanoutMessage } from './storage/queue/due.ts';
-import { deviceOutbox, fleetFor, servicesFor } from './wiring.ts';
+import { carryDeploymentsOn, deviceOutbox, fleetFor, servicesFor } from './wiring.ts';
 
 export { IssuanceObject } from './durable/issuance/object.ts';
 
@@ -27,6 +27,11 @@ export class PairingObject extends PairingObjectCore {
 }
 
 const apps = new WeakMap<Env, ReturnType<typeof createApp>>();
+
+async function sweepPackages(env: Env, nowMs: EpochMs): Promise<void> {
+  const { background } = await servicesFor(env);
+  await background.packages.sweep(nowMs);
+}
 
 export default {
   async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
@@ -47,7 +52,9 @@ export default {
   async queue(batch: MessageBatch<FanoutMessage>, env: Env): Promise<void> {
     const { due } = fleetFor(env);
     for (const message of batch.messages) {
-      await due.bringSome(epochMs(Date.now()));
+      const nowMs = epochMs(Date.now());
+      if (message.body.kind === 'deployments') await carryDeploymentsOn(env, nowMs);
+      else await due.bringSome(nowMs);
       message.ack();
     }
   },
@@ -56,7 +63,13 @@ export default {
     const { commands, due, events } = fleetFor(env);
     const nowMs = epochMs(controller.scheduledTime);
     // None waits for another, nor for ever: what one cannot mend must not keep the rest from being made good.
-    const swept = await Promise.allSettled([commands.sweep(nowMs), events.sweep(nowMs), due.sweep()]);
+    const swept = await Promise.allSettled([
+      commands.sweep(nowMs),
+      events.sweep(nowMs),
+      due.sweep(),
+      carryDeploymentsOn(env, nowMs),
+      sweepPackages(env, nowMs),
+    ]);
     const [forgotten] = swept;
     if (forgotten.status === 'fulfilled' && forgotten.value > 0)
       consoleLog().event('sweep', { count: forgotten.value });

@@ -6,6 +6,15 @@
 import { type Config, readConfig } from './config.ts';
 import { BootstrapKey } from './domain/admin/bootstrap-key.ts';
 import type { AdminServices } from './domain/admin/services.ts';
+import { Apps } from './domain/app/apps.ts';
+import { AppConfigurations } from './domain/app/configurations.ts';
+import { Deployments } from './domain/app/deployments.ts';
+import { AppDevices } from './domain/app/devices.ts';
+import { OrderContents } from './domain/app/order-contents.ts';
+import { PackageUrls } from './domain/app/package-urls.ts';
+import { Packages } from './domain/app/packages.ts';
+import type { AppSeal } from './domain/app/ports.ts';
+import { DeploymentRunner } from './domain/app/runner.ts';
 import { CommandQueue } from './domain/command/service.ts';
 import { DeclarativeManagementService } from './domain/declaration/ddm.ts';
 import { DryRuns } from './domain/declaration/dry-run.ts';
@@ -43,6 +52,7 @@ import { sha256Hex } from './pki/digest.ts';
 import { ForeignIssuers } from './pki/jwks.ts';
 import { PairingTokenKeys } from './pki/jws.ts';
 import { type Authority, importAuthority } from './pki/keys.ts';
+import { startPackageDigest } from './pki/package-digest.ts';
 import { randomBytes, randomUuid } from './pki/random.ts';
 import { importSealKey, openSecret, type SealKey, sealSecret } from './pki/seal.ts';
 import {
@@ -51,7 +61,9 @@ import {
 } from './protocol/profile/enrollment-profile.ts';
 import { LogWaker } from './push/log-waker.ts';
 import { EscapementError, Fault } from './std/outcome.ts';
-import { epochMs } from './std/time.ts';
+import { type EpochMs, epochMs } from './std/time.ts';
+import { D1AppDeployments } from './storage/d1/app-deployments.ts';
+import { D1Apps } from './storage/d1/apps.ts';
 import { D1Assignments } from './storage/d1/assignments.ts';
 import { D1CertificateRecords } from './storage/d1/certificates.ts';
 import { D1Commands } from './storage/d1/commands.ts';
@@ -72,11 +84,17 @@ import { D1Uploads } from './storage/d1/uploads.ts';
 import { fetchJwks } from './storage/jwks-fetch.ts';
 import { KvRendered } from './storage/kv/rendered.ts';
 import { QueueDue } from './storage/queue/due.ts';
+import { R2Packages } from './storage/r2/packages.ts';
 
-const built = new WeakMap<Env, Promise<Services>>();
+/** What requests are served with, and what goes on without one. */
+type Composition = Services & {
+  readonly background: ReturnType<typeof appsFor>['background'];
+};
+
+const built = new WeakMap<Env, Promise<Composition>>();
 
 /** The services of this isolate. Rejects with a `Fault` for as long as the configuration is broken. */
-export function servicesFor(env: Env): Promise<Services> {
+export function servicesFor(env: Env): Promise<Composition> {
   const existing = built.get(env);
   if (existing !== undefined) return existing;
   const services = build(env);
@@ -110,7 +128,7 @@ export function fleetFor(env: Env) {
   return { db, devices, index, isKnown, events, waker, commands, manifests, due };
 }
 
-async function build(env: Env): Promise<Services> {
+async function build(env: Env): Promise<Composition> {
   const config = await readConfig(env);
   const { db, devices, index, isKnown, events, commands, manifests, due } = fleetFor(env);
   const authority = await importAuthority(config.caCertificatePem, config.caKeyPem.expose());
@@ -194,7 +212,9 @@ async function build(env: Env): Promise<Services> {
   const signer = {
     sign: (profile: Parameters<typeof signAttached>[0]) => signAttached(profile, authority.signer),
   };
+  const apps = appsFor(env, sealKey, publicUrl);
   const admin: AdminServices = {
+    ...apps.admin,
     authenticator: new BootstrapKey(config.adminKey),
     devices: directory,
     status: new DeviceStatusReader(devices, isKnown),
@@ -278,8 +298,81 @@ async function build(env: Env): Promise<Services> {
       }),
     },
     assets: { devices, store, uploads },
+    packages: { packages: apps.background.packages },
     admin,
+    background: apps.background,
   };
+}
+
+/** Apps and their deployments; what goes on in the background needs the storage key too. */
+function appsFor(env: Env, sealKey: SealKey, publicUrl: string) {
+  const { db, devices, isKnown, commands } = fleetFor(env);
+  const store = new D1Apps(db);
+  const seal: AppSeal = {
+    seal: (context, data) => sealSecret(sealKey, data, context),
+    async open(context, sealed) {
+      const opened = await openSecret(sealKey, sealed, context);
+      return opened.ok ? opened.value : null;
+    },
+  };
+  const configurations = new AppConfigurations(store, seal);
+  const urls = new PackageUrls(publicUrl, seal);
+  // Generated types promise the binding; who deploys without R2 has none.
+  const bucket = env.PACKAGES as R2Bucket | undefined;
+  const packages = new Packages({
+    store,
+    bucket: bucket === undefined ? null : new R2Packages(bucket),
+    startHash: startPackageDigest,
+    urls,
+    newUuid: randomUuid,
+  });
+  const deploymentStore = new D1AppDeployments(db);
+  const history = new D1Commands(db);
+  const runner = new DeploymentRunner({
+    store: deploymentStore,
+    contents: new OrderContents(store, configurations, urls),
+    commands,
+    results: (udid, commandUuid, nowMs) => history.find(udid, commandUuid, nowMs),
+    devices: new AppDevices(devices),
+  });
+  const groups = new D1Groups(db);
+  const onMissed = missedDeployment;
+  const deployments = new Deployments({
+    apps: store,
+    store: deploymentStore,
+    runner,
+    isKnown,
+    groupExists: (name) => groups.exists(name),
+    goOn: () => deploymentsQueue(env).ask(),
+    onMissed,
+    newUuid: randomUuid,
+  });
+  const admin = { apps: new Apps(store, configurations, randomUuid), appPackages: packages, deployments };
+  return { admin, background: { runner, packages } };
+}
+
+function missedDeployment(deploymentId: string, error: unknown): void {
+  const errorCode = error instanceof EscapementError ? error.code : 'unknown';
+  consoleLog().event('deployment-missed', { deploymentId, errorCode, error: String(error) });
+}
+
+function deploymentsQueue(env: Env): QueueDue {
+  return new QueueDue(env.FANOUT, consoleLog(), 'deployments');
+}
+
+/** Of a message of the queue: each may be some thirty statements and calls. Asks for another while there are more. */
+const DEPLOYMENTS_PER_MESSAGE = 100;
+/** While a device's object waits for its telling: those that its messages are about, as a rule one. */
+const DEPLOYMENTS_PER_TELLING = 5;
+
+/** Carries on deployments of apps that are due. What fails is logged, and due again later. */
+export async function carryDeploymentsOn(
+  env: Env,
+  nowMs: EpochMs,
+  limit = DEPLOYMENTS_PER_MESSAGE,
+): Promise<void> {
+  const { background } = await servicesFor(env);
+  if (await background.runner.advanceDue(nowMs, limit, missedDeployment)) await deploymentsQueue(env).ask();
 }
 
 function uploadSeal(key: SealKey): UploadSeal {
@@ -316,10 +409,20 @@ export function deviceOutbox(env: Env): DeviceOutboxPort {
   return {
     async tell(messages) {
       const { db, due, waker } = fleetFor(env);
-      await recordDeviceMessages(db, messages);
+      const { deploymentsDue } = await recordDeviceMessages(db, messages);
       for (const message of messages) await tellOwner(message, { pairings, due, waker });
+      if (deploymentsDue) await tellDeployments(env);
     },
   };
+}
+
+/** They are marked in D1, and the sweeper makes good what fails here; messages must not wait for that. */
+async function tellDeployments(env: Env): Promise<void> {
+  try {
+    await carryDeploymentsOn(env, epochMs(Date.now()), DEPLOYMENTS_PER_TELLING);
+  } catch (error) {
+    consoleLog().event('deployment-missed', { error: String(error) });
+  }
 }
 
 type Owners = Pick<ReturnType<typeof fleetFor>, 'due' | 'waker'> & {

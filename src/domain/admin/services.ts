@@ -15,6 +15,7 @@ import type { StatusItem } from '../declaration/status-merge.ts';
 import type { EventFeed } from '../event/feed.ts';
 import type { LinkGrant } from '../identity/one-time-link.ts';
 import type { CommandUuid, Platform, SerialNumber, Udid } from '../ids.ts';
+import type { AppServices } from './app-services.ts';
 import type {
   Changed,
   DeclarationLibrary,
@@ -323,7 +324,7 @@ export interface EnrollmentLinks {
   ): Promise<{ readonly code: string; readonly expiresAtMs: EpochMs }>;
 }
 
-export interface AdminServices {
+export interface AdminServices extends AppServices {
   readonly authenticator: Authenticator;
   readonly devices: DeviceDirectory;
   readonly status: DeviceStatus;

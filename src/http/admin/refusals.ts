@@ -31,6 +31,7 @@ import type { ProfileRefusal } from '../../domain/declaration/profile-content.ts
 import type { MalformedIdentifier } from '../../domain/ids.ts';
 import type { InvalidContent } from '../../protocol/catalog/validate.ts';
 import type { BodyRefusal } from '../body.ts';
+import { type AppRefusal, appProblem, isAppRefusal } from './app-refusals.ts';
 import type { AdminContext } from './env.ts';
 import { type FieldError, type Problem, problemResponse } from './problem.ts';
 
@@ -84,7 +85,7 @@ export type UploadRefusal = Exclude<AssetRefusal | ProfileRefusal, InvalidConten
 /** What `stateProblem` hands on. */
 type FurtherRefusal = DeclarationRefusal | GroupRefusal | UploadRefusal;
 
-export type AdminRefusal = RequestRefusal | StateRefusal | FurtherRefusal;
+export type AdminRefusal = RequestRefusal | StateRefusal | FurtherRefusal | AppRefusal;
 
 /** Answers with the refusal's problem document, and logs its kind. */
 export function refused(c: AdminContext, refusal: AdminRefusal): Response {
@@ -95,6 +96,7 @@ export function refused(c: AdminContext, refusal: AdminRefusal): Response {
 }
 
 export function toProblem(refusal: AdminRefusal): Problem {
+  if (isAppRefusal(refusal)) return appProblem(refusal);
   const { kind } = refusal;
   switch (kind) {
     case 'key-missing':

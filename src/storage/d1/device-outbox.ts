@@ -7,14 +7,39 @@ import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
 import { readUtf8 } from '../../std/bytes.ts';
 import { moveToHistory, recordDelivered } from './commands.ts';
 import type { Database, Statement } from './database.ts';
+import { markCommand, markEnrollment, markReported } from './deployment-marks.ts';
 import { upsertDevice } from './devices.ts';
 import { markDue } from './due.ts';
 import { insertEvents } from './events.ts';
 import { replaceStatus } from './status.ts';
 
-/** Stores every message that D1 owns the record of; leaves the others alone. */
-export async function recordDeviceMessages(db: Database, messages: readonly DeviceMessage[]): Promise<void> {
-  await db.batch(messages.flatMap(statements));
+/**
+ * Stores every message that D1 owns the record of; leaves the others alone. Returns whether any is about a deployment of
+ * an app, which is then due.
+ */
+export async function recordDeviceMessages(
+  db: Database,
+  messages: readonly DeviceMessage[],
+): Promise<{ readonly deploymentsDue: boolean }> {
+  const records = messages.flatMap(statements);
+  const marks = messages.flatMap(marksOf);
+  const changed = await db.batch([...records, ...marks]);
+  return { deploymentsDue: changed.slice(records.length).some((rows) => rows > 0) };
+}
+
+/** Behind the records: who finds a deployment due finds why. */
+function marksOf(message: DeviceMessage): readonly Statement[] {
+  switch (message.kind) {
+    case 'result':
+    case 'cancel':
+      return [markCommand(message.commandUuid)];
+    case 'reset':
+      return markEnrollment(message.udid);
+    case 'events':
+      return markReported(message);
+    default:
+      return [];
+  }
 }
 
 /** The change that a device brought about by itself: it enrolled, or became another. */

@@ -201,6 +201,9 @@ export class FakeServices {
       groups: {} as AdminServices['groups'],
       settings: {} as AdminServices['settings'],
       dryRuns: {} as AdminServices['dryRuns'],
+      apps: {} as AdminServices['apps'],
+      appPackages: {} as AdminServices['appPackages'],
+      deployments: {} as AdminServices['deployments'],
       enrollmentLinks: {
         create: async (grant, ttlSeconds, nowMs) => {
           this.links.push({ grant, ttlSeconds });
