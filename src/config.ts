@@ -6,6 +6,7 @@
 import { APPLE_ROOT_SPKI_DIGEST, deviceIssuersUnder, findAppleAnchor } from './pki/apple-anchors.ts';
 import { type Certificate, parseCertificate } from './pki/certificate.ts';
 import { parsePem } from './pki/pem.ts';
+import { ACCESS_RIGHTS_ALL, isAccessRights } from './protocol/mdm/access-rights.ts';
 import { Fault } from './std/outcome.ts';
 import { Secret } from './std/secret.ts';
 
@@ -23,6 +24,8 @@ export interface Config {
   readonly pushTopic: string;
   readonly trustedIssuers: readonly TrustedIssuer[];
   readonly pairingTokenSeconds: number;
+  /** What enrollment profiles grant from now on, and by what commands are judged, also of devices that enrolled before. */
+  readonly accessRights: number;
   readonly adminKey: Secret<string>;
   readonly caCertificatePem: string;
   readonly caKeyPem: Secret<string>;
@@ -80,6 +83,8 @@ export async function readConfig(env: Env): Promise<Config> {
     Number.isInteger(seconds) && seconds >= min && seconds <= max,
     `${min} to ${max}`,
   );
+  const accessRights = configuredRights(env);
+  check('ACCESS_RIGHTS', isAccessRights(accessRights), 'a sum of access rights; 2 needs 1, 128 needs 64');
   if (faults.length > 0) throw new Fault('configuration', faults.join('; '));
   return {
     environment,
@@ -88,6 +93,7 @@ export async function readConfig(env: Env): Promise<Config> {
     pushTopic: env.PUSH_TOPIC,
     trustedIssuers,
     pairingTokenSeconds: seconds,
+    accessRights,
     adminKey: new Secret(env.ADMIN_KEY),
     caCertificatePem: env.CA_CERTIFICATE,
     caKeyPem: new Secret(env.CA_KEY),
@@ -97,6 +103,20 @@ export async function readConfig(env: Env): Promise<Config> {
     storageKey: new Secret(env.STORAGE_KEY),
     tokenKeys: new Secret(env.TOKEN_KEYS),
   };
+}
+
+/** For what is built without the secrets. Throws like `readConfig`. */
+export function readAccessRights(env: Env): number {
+  const rights = configuredRights(env);
+  if (!isAccessRights(rights)) throw new Fault('configuration', 'ACCESS_RIGHTS');
+  return rights;
+}
+
+/** All of them unless set. */
+function configuredRights(env: Env): number {
+  return /^\d{1,4}$/.test(env.ACCESS_RIGHTS ?? `${ACCESS_RIGHTS_ALL}`)
+    ? Number(env.ACCESS_RIGHTS ?? ACCESS_RIGHTS_ALL)
+    : 0;
 }
 
 /** https, but for a loopback address while everything is local. */

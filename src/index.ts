@@ -10,7 +10,7 @@ import { type EpochMs, epochMs } from './std/time.ts';
 import { Database } from './storage/d1/database.ts';
 import { D1PairingArchive } from './storage/d1/pairings.ts';
 import type { FanoutMessage } from './storage/queue/due.ts';
-import { carryDeploymentsOn, deviceOutbox, fleetFor, servicesFor } from './wiring.ts';
+import { deviceOutbox, fleetFor, servicesFor } from './wiring.ts';
 
 export { IssuanceObject } from './durable/issuance/object.ts';
 
@@ -28,8 +28,9 @@ export class PairingObject extends PairingObjectCore {
 
 const apps = new WeakMap<Env, ReturnType<typeof createApp>>();
 
-async function sweepPackages(env: Env, nowMs: EpochMs): Promise<void> {
+async function sweepApps(env: Env, nowMs: EpochMs): Promise<void> {
   const { background } = await servicesFor(env);
+  await background.carryOn(nowMs);
   await background.packages.sweep(nowMs);
 }
 
@@ -53,7 +54,7 @@ export default {
     const { due } = fleetFor(env);
     for (const message of batch.messages) {
       const nowMs = epochMs(Date.now());
-      if (message.body.kind === 'deployments') await carryDeploymentsOn(env, nowMs);
+      if (message.body.kind === 'deployments') await (await servicesFor(env)).background.carryOn(nowMs);
       else await due.bringSome(nowMs);
       message.ack();
     }
@@ -67,8 +68,7 @@ export default {
       commands.sweep(nowMs),
       events.sweep(nowMs),
       due.sweep(),
-      carryDeploymentsOn(env, nowMs),
-      sweepPackages(env, nowMs),
+      sweepApps(env, nowMs),
     ]);
     const [forgotten] = swept;
     if (forgotten.status === 'fulfilled' && forgotten.value > 0)

@@ -3,18 +3,10 @@
  * configuration; a broken configuration is a rejected promise, so every request reports it.
  */
 
-import { type Config, readConfig } from './config.ts';
+import { type Config, readAccessRights, readConfig } from './config.ts';
 import { BootstrapKey } from './domain/admin/bootstrap-key.ts';
 import type { AdminServices } from './domain/admin/services.ts';
-import { Apps } from './domain/app/apps.ts';
-import { AppConfigurations } from './domain/app/configurations.ts';
-import { Deployments } from './domain/app/deployments.ts';
-import { AppDevices } from './domain/app/devices.ts';
-import { OrderContents } from './domain/app/order-contents.ts';
-import { PackageUrls } from './domain/app/package-urls.ts';
-import { Packages } from './domain/app/packages.ts';
-import type { AppSeal } from './domain/app/ports.ts';
-import { DeploymentRunner } from './domain/app/runner.ts';
+import { CommandAdmission } from './domain/command/admission.ts';
 import { CommandQueue } from './domain/command/service.ts';
 import { DeclarativeManagementService } from './domain/declaration/ddm.ts';
 import { DryRuns } from './domain/declaration/dry-run.ts';
@@ -52,7 +44,6 @@ import { sha256Hex } from './pki/digest.ts';
 import { ForeignIssuers } from './pki/jwks.ts';
 import { PairingTokenKeys } from './pki/jws.ts';
 import { type Authority, importAuthority } from './pki/keys.ts';
-import { startPackageDigest } from './pki/package-digest.ts';
 import { randomBytes, randomUuid } from './pki/random.ts';
 import { importSealKey, openSecret, type SealKey, sealSecret } from './pki/seal.ts';
 import {
@@ -61,9 +52,7 @@ import {
 } from './protocol/profile/enrollment-profile.ts';
 import { LogWaker } from './push/log-waker.ts';
 import { EscapementError, Fault } from './std/outcome.ts';
-import { type EpochMs, epochMs } from './std/time.ts';
-import { D1AppDeployments } from './storage/d1/app-deployments.ts';
-import { D1Apps } from './storage/d1/apps.ts';
+import { epochMs } from './std/time.ts';
 import { D1Assignments } from './storage/d1/assignments.ts';
 import { D1CertificateRecords } from './storage/d1/certificates.ts';
 import { D1Commands } from './storage/d1/commands.ts';
@@ -84,12 +73,10 @@ import { D1Uploads } from './storage/d1/uploads.ts';
 import { fetchJwks } from './storage/jwks-fetch.ts';
 import { KvRendered } from './storage/kv/rendered.ts';
 import { QueueDue } from './storage/queue/due.ts';
-import { R2Packages } from './storage/r2/packages.ts';
+import { type AppComposition, composeApps } from './wiring/apps.ts';
 
 /** What requests are served with, and what goes on without one. */
-type Composition = Services & {
-  readonly background: ReturnType<typeof appsFor>['background'];
-};
+type Composition = Services & { readonly background: AppComposition };
 
 const built = new WeakMap<Env, Promise<Composition>>();
 
@@ -110,7 +97,8 @@ export function fleetFor(env: Env) {
   const isKnown = (udid: Udid) => index.isKnown(udid);
   const events = new D1Events(db);
   const waker = new LogWaker(consoleLog());
-  const commands = new CommandQueue({ store: new D1Commands(db), devices, waker, isKnown });
+  const admission = new CommandAdmission({ accessRights: () => readAccessRights(env), isEnrollmentProfile });
+  const commands = new CommandQueue({ store: new D1Commands(db), devices, waker, isKnown, admission });
   const manifests = new ManifestCompiler({
     devices,
     source: new D1Assignments(db),
@@ -125,7 +113,7 @@ export function fleetFor(env: Env) {
     queue: new QueueDue(env.FANOUT, consoleLog()),
     manifests,
   });
-  return { db, devices, index, isKnown, events, waker, commands, manifests, due };
+  return { db, devices, index, isKnown, events, waker, admission, commands, manifests, due };
 }
 
 async function build(env: Env): Promise<Composition> {
@@ -153,7 +141,6 @@ async function build(env: Env): Promise<Composition> {
   const library = new D1DeclarationLibrary(db);
   const groups = new D1Groups(db);
   const sets = new D1DeclarationSets(db);
-  const isEnrollmentProfile = (identifier: string) => identifier === ENROLLMENT_PROFILE_IDENTIFIER;
   const declarations = new Declarations({
     store: library,
     rendered,
@@ -212,7 +199,8 @@ async function build(env: Env): Promise<Composition> {
   const signer = {
     sign: (profile: Parameters<typeof signAttached>[0]) => signAttached(profile, authority.signer),
   };
-  const apps = appsFor(env, sealKey, publicUrl);
+  const bindings = { bucket: env.PACKAGES as R2Bucket | undefined, queue: env.FANOUT };
+  const apps = composeApps({ db, devices, commands, isKnown, sealKey, publicUrl, ...bindings });
   const admin: AdminServices = {
     ...apps.admin,
     authenticator: new BootstrapKey(config.adminKey),
@@ -298,81 +286,14 @@ async function build(env: Env): Promise<Composition> {
       }),
     },
     assets: { devices, store, uploads },
-    packages: { packages: apps.background.packages },
+    packages: apps,
     admin,
-    background: apps.background,
+    background: apps,
   };
 }
 
-/** Apps and their deployments; what goes on in the background needs the storage key too. */
-function appsFor(env: Env, sealKey: SealKey, publicUrl: string) {
-  const { db, devices, isKnown, commands } = fleetFor(env);
-  const store = new D1Apps(db);
-  const seal: AppSeal = {
-    seal: (context, data) => sealSecret(sealKey, data, context),
-    async open(context, sealed) {
-      const opened = await openSecret(sealKey, sealed, context);
-      return opened.ok ? opened.value : null;
-    },
-  };
-  const configurations = new AppConfigurations(store, seal);
-  const urls = new PackageUrls(publicUrl, seal);
-  // Generated types promise the binding; who deploys without R2 has none.
-  const bucket = env.PACKAGES as R2Bucket | undefined;
-  const packages = new Packages({
-    store,
-    bucket: bucket === undefined ? null : new R2Packages(bucket),
-    startHash: startPackageDigest,
-    urls,
-    newUuid: randomUuid,
-  });
-  const deploymentStore = new D1AppDeployments(db);
-  const history = new D1Commands(db);
-  const runner = new DeploymentRunner({
-    store: deploymentStore,
-    contents: new OrderContents(store, configurations, urls),
-    commands,
-    results: (udid, commandUuid, nowMs) => history.find(udid, commandUuid, nowMs),
-    devices: new AppDevices(devices),
-  });
-  const groups = new D1Groups(db);
-  const onMissed = missedDeployment;
-  const deployments = new Deployments({
-    apps: store,
-    store: deploymentStore,
-    runner,
-    isKnown,
-    groupExists: (name) => groups.exists(name),
-    goOn: () => deploymentsQueue(env).ask(),
-    onMissed,
-    newUuid: randomUuid,
-  });
-  const admin = { apps: new Apps(store, configurations, randomUuid), appPackages: packages, deployments };
-  return { admin, background: { runner, packages } };
-}
-
-function missedDeployment(deploymentId: string, error: unknown): void {
-  const errorCode = error instanceof EscapementError ? error.code : 'unknown';
-  consoleLog().event('deployment-missed', { deploymentId, errorCode, error: String(error) });
-}
-
-function deploymentsQueue(env: Env): QueueDue {
-  return new QueueDue(env.FANOUT, consoleLog(), 'deployments');
-}
-
-/** Of a message of the queue: each may be some thirty statements and calls. Asks for another while there are more. */
-const DEPLOYMENTS_PER_MESSAGE = 100;
-/** While a device's object waits for its telling: those that its messages are about, as a rule one. */
-const DEPLOYMENTS_PER_TELLING = 5;
-
-/** Carries on deployments of apps that are due. What fails is logged, and due again later. */
-export async function carryDeploymentsOn(
-  env: Env,
-  nowMs: EpochMs,
-  limit = DEPLOYMENTS_PER_MESSAGE,
-): Promise<void> {
-  const { background } = await servicesFor(env);
-  if (await background.runner.advanceDue(nowMs, limit, missedDeployment)) await deploymentsQueue(env).ask();
+function isEnrollmentProfile(identifier: string): boolean {
+  return identifier === ENROLLMENT_PROFILE_IDENTIFIER;
 }
 
 function uploadSeal(key: SealKey): UploadSeal {
@@ -396,6 +317,7 @@ function profileBuilder(config: Config, authority: Authority): ProfileBuilder {
         topic,
         serverUrl: `${publicUrl}/mdm/connect`,
         checkInUrl: `${publicUrl}/mdm/checkin`,
+        accessRights: config.accessRights,
         scep: { url: `${publicUrl}/scep`, challenge, subject: { udid: subject.udid } },
         caCertificateDer: authority.certificate.der,
         uuids: { profile: randomUuid(), ca: randomUuid(), scep: randomUuid(), mdm: randomUuid() },
@@ -416,10 +338,10 @@ export function deviceOutbox(env: Env): DeviceOutboxPort {
   };
 }
 
-/** They are marked in D1, and the sweeper makes good what fails here; messages must not wait for that. */
+/** They are marked in D1, and the sweeper makes good what fails here: messages must not wait for that. */
 async function tellDeployments(env: Env): Promise<void> {
   try {
-    await carryDeploymentsOn(env, epochMs(Date.now()), DEPLOYMENTS_PER_TELLING);
+    await (await servicesFor(env)).background.carryOnTold(epochMs(Date.now()));
   } catch (error) {
     consoleLog().event('deployment-missed', { error: String(error) });
   }

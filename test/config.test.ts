@@ -38,6 +38,7 @@ describe('a configuration', () => {
       publicUrl: own.PUBLIC_URL,
       pushTopic: own.PUSH_TOPIC,
       pairingTokenSeconds: 600,
+      accessRights: 8191,
       trustedIssuers: [],
       anchorsArePublished: false,
     });
@@ -78,6 +79,7 @@ describe('a configuration', () => {
     ],
     ['DEVICE_ANCHORS', [undefined, '', MARK, '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----']],
     ['PAIRING_TOKEN_SECONDS', ['0', '601', '1.5', 'ten', '']],
+    ['ACCESS_RIGHTS', ['', '0', '2', '128', '8190', '8192', '-1', '1.0', 'all']],
   ])('with a wrong %s is refused by its name', async (name, values) => {
     for (const value of values)
       expect(await faultOf({ [name]: value }), String(value)).toContain(`${name}: `);

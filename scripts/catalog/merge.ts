@@ -44,6 +44,7 @@ export function mergeFacts(facts: Facts): Merge {
   for (const correction of facts.corrections) {
     for (const type of correction.type.split(' ')) correct(entries, { ...correction, type }, omitted);
   }
+  addVpnKeys(entries);
   return { entries: [...entries.values()], omitted };
 }
 
@@ -121,6 +122,24 @@ function mergePlatforms(known: Platforms, changed: Platforms): Platforms {
     if (changed[name] !== undefined) merged[name] = { ...known[name], ...changed[name] };
   }
   return merged;
+}
+
+/**
+ * Facts 12: beside its own keys a per-app VPN has those of a VPN, which the schema says in prose only. A watch has no
+ * other VPN, so of these it has the two that every VPN needs and what the schema lists for watchOS: IKEv2 and around it.
+ */
+function addVpnKeys(entries: Map<string, Merged>): void {
+  const perApp = entries.get('profile com.apple.vpn.managed.applayer');
+  const vpn = entries.get('profile com.apple.vpn.managed');
+  if (perApp === undefined || vpn === undefined) throw new Error('the facts hold no VPN');
+  const onWatch = (key: Key) => key.presence === 'required' || exists(key.platforms?.watchOS);
+  const added = (vpn.keys ?? []).map((key) =>
+    onWatch(key)
+      ? key
+      : { ...key, platforms: mergePlatforms(key.platforms ?? {}, { watchOS: { introduced: 'n/a' } }) },
+  );
+  perApp.keys = [...(perApp.keys ?? []), ...added];
+  perApp.amended = vpn.basis;
 }
 
 function removeFrom(platforms: Platforms, removed: string): Platforms {

@@ -13,7 +13,7 @@ import { ObjectDevices } from '../../src/durable/device/gateway.ts';
 import type { DeviceObject } from '../../src/index.ts';
 import { sha256Hex } from '../../src/pki/digest.ts';
 import { randomUuid } from '../../src/pki/random.ts';
-import type { PlistDict } from '../../src/protocol/plist/value.ts';
+import type { PlistDict, PlistValue } from '../../src/protocol/plist/value.ts';
 import { type Bytes, readUtf8, utf8 } from '../../src/std/bytes.ts';
 import { addMs, type EpochMs, epochMs } from '../../src/std/time.ts';
 import { D1CertificateRecords } from '../../src/storage/d1/certificates.ts';
@@ -175,7 +175,8 @@ export interface OrderChoice {
 
 export function orderFor(device: TestDevice, commandUuid: CommandUuid, over: OrderChoice = {}): NewCommand {
   const { priority = 'normal', expiresAtMs = null, requestType = 'DeviceInformation' } = over;
-  const command: PlistDict = new Map([['RequestType', requestType]]);
+  const command = new Map<string, PlistValue>([['RequestType', requestType]]);
+  if (requestType === 'DeviceInformation') command.set('Queries', ['UDID']);
   return { udid: device.udid, commandUuid, requestType, command, priority, expiresAtMs, push: false };
 }
 

@@ -8,11 +8,12 @@ import type { EpochMs } from '../../std/time.ts';
 import type { CommandUuid, SerialNumber, Udid } from '../ids.ts';
 import {
   type ConfirmationRefusal,
-  type Consequence,
+  type Consequences,
   consequencesOf,
   decideConfirmation,
   defaultPriority,
   mayHaveConsequences,
+  NO_CONSEQUENCES,
 } from './consequences.ts';
 import type { AdminServices, CommandPriority, Enqueued, EnqueueRefusal, UnknownDevice } from './services.ts';
 
@@ -27,41 +28,39 @@ export interface CommandOrder {
   readonly push: boolean;
   /** The serial number that the administrator repeated, if any. */
   readonly confirmedSerial: SerialNumber | null;
+  readonly allowUnknown: boolean;
 }
 
-export interface Ordered extends Enqueued {
-  readonly causes: readonly Consequence[];
-}
+export interface Ordered extends Enqueued, Consequences {}
 
 export type OrderRefusal = EnqueueRefusal | ConfirmationRefusal;
 
-type OrderServices = Pick<AdminServices, 'commands' | 'devices' | 'isEnrollmentProfile'>;
+export type OrderServices = Pick<AdminServices, 'commands' | 'devices' | 'isEnrollmentProfile'>;
 
 export async function orderCommand(
   services: OrderServices,
   order: CommandOrder,
   nowMs: EpochMs,
 ): Promise<Outcome<Ordered, OrderRefusal>> {
-  const causes = await confirmedCauses(services, order);
-  if (!causes.ok) return causes;
-  const { udid, commandUuid, requestType, command, expiresAtMs, push } = order;
+  const consequences = await confirmedConsequences(services, order);
+  if (!consequences.ok) return consequences;
+  const { udid, commandUuid, requestType, command, expiresAtMs, push, allowUnknown } = order;
   const priority = order.priority ?? defaultPriority(requestType);
   const enqueued = await services.commands.enqueue(
-    { udid, commandUuid, requestType, command, priority, expiresAtMs, push },
+    { udid, commandUuid, requestType, command, priority, expiresAtMs, push, allowUnknown },
     nowMs,
   );
-  return enqueued.ok ? ok({ ...enqueued.value, causes: causes.value }) : enqueued;
+  return enqueued.ok ? ok({ ...enqueued.value, ...consequences.value }) : enqueued;
 }
 
-async function confirmedCauses(
+async function confirmedConsequences(
   { devices, isEnrollmentProfile }: OrderServices,
   { udid, requestType, command, confirmedSerial }: CommandOrder,
-): Promise<Outcome<readonly Consequence[], UnknownDevice | ConfirmationRefusal>> {
-  if (!mayHaveConsequences(requestType)) return ok([]);
+): Promise<Outcome<Consequences, UnknownDevice | ConfirmationRefusal>> {
+  if (!mayHaveConsequences(requestType)) return ok(NO_CONSEQUENCES);
   const device = await devices.find(udid);
   if (device === null) return refuse({ kind: 'unknown-device', udid });
-  const judged = { requestType, profileIdentifier: command.get('Identifier') };
-  const causes = consequencesOf(judged, device, isEnrollmentProfile);
-  const confirmed = decideConfirmation(causes, device, confirmedSerial);
-  return confirmed.ok ? ok(causes) : confirmed;
+  const consequences = consequencesOf({ requestType, command }, device, isEnrollmentProfile);
+  const confirmed = decideConfirmation(consequences.causes, device, confirmedSerial);
+  return confirmed.ok ? ok(consequences) : confirmed;
 }

@@ -10,6 +10,7 @@ import type { PlistDict } from '../../protocol/plist/value.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
+import type { CommandRefusal } from '../command/admission.ts';
 import type { KeptReport } from '../declaration/status.ts';
 import type { StatusItem } from '../declaration/status-merge.ts';
 import type { EventFeed } from '../event/feed.ts';
@@ -136,6 +137,8 @@ export interface NewCommand {
   readonly expiresAtMs: EpochMs | null;
   /** Whether to wake the device; without, it gets the command when it next asks. */
   readonly push: boolean;
+  /** Takes keys, and a whole command, that the catalog does not know. */
+  readonly allowUnknown?: boolean;
 }
 
 export interface Enqueued {
@@ -147,6 +150,7 @@ export interface Enqueued {
 export type EnqueueRefusal =
   | UnknownDevice
   | { readonly kind: 'device-not-enrolled'; readonly state: DeviceState }
+  | CommandRefusal
   | { readonly kind: 'queue-full'; readonly pendingMax: number }
   /** The UUID names a command of another device, or one whose dictionary differs. */
   | { readonly kind: 'command-conflict'; readonly commandUuid: CommandUuid };
@@ -160,7 +164,8 @@ export type CancelRefusal =
 
 /**
  * The queue and its history. `enqueue` is durable on return and idempotent by CommandUUID: the same UUID with
- * the same device and dictionary answers with the command as it stands, whatever its state.
+ * the same device and dictionary answers with the command as it stands, whatever its state. A new one is judged first:
+ * nothing is queued that the catalog says the device does not take.
  */
 export interface CommandService {
   enqueue(command: NewCommand, nowMs: EpochMs): Promise<Outcome<Enqueued, EnqueueRefusal>>;

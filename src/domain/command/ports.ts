@@ -23,6 +23,8 @@ export interface QueuedCommand {
   readonly priority: CommandPriority;
   readonly createdAtMs: EpochMs;
   readonly expiresAtMs: EpochMs | null;
+  /** As `inventoryScope` says: what its answer may replace in the device's inventory. */
+  readonly inventoryScope: string | null;
 }
 
 /** A command that is committed, and for which enrollment; what an object is told of it. */

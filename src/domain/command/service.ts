@@ -27,6 +27,8 @@ import type { DeviceDescription, Devices } from '../enrollment/device.ts';
 import type { DeviceRefusal } from '../enrollment/state.ts';
 import type { VerifiedDevice } from '../identity/verified-device.ts';
 import type { CommandUuid, Udid } from '../ids.ts';
+import { inventoryScope } from '../inventory/section.ts';
+import type { CommandAdmission } from './admission.ts';
 import type { CommandStore, UnnotedCommand, Waker } from './ports.ts';
 
 /** Design section 7: with 10,000 waiting something is wrong, and more would only hide it. */
@@ -43,6 +45,7 @@ export class CommandQueue implements CommandService {
   readonly #devices: Devices;
   readonly #waker: Waker;
   readonly #isKnown: (udid: Udid) => Promise<boolean>;
+  readonly #admission: CommandAdmission;
 
   /** `isKnown` says whether a certificate was ever issued for a UDID: no object is made for a guess. */
   constructor(options: {
@@ -50,11 +53,13 @@ export class CommandQueue implements CommandService {
     readonly devices: Devices;
     readonly waker: Waker;
     readonly isKnown: (udid: Udid) => Promise<boolean>;
+    readonly admission: CommandAdmission;
   }) {
     this.#store = options.store;
     this.#devices = options.devices;
     this.#waker = options.waker;
     this.#isKnown = options.isKnown;
+    this.#admission = options.admission;
   }
 
   async enqueue(command: NewCommand, nowMs: EpochMs): Promise<Outcome<Enqueued, EnqueueRefusal>> {
@@ -65,6 +70,8 @@ export class CommandQueue implements CommandService {
     const device = await this.#describe(udid);
     if (device === null) return refuse({ kind: 'unknown-device', udid });
     if (device.state === 'checked-out') return refuse({ kind: 'device-not-enrolled', state: device.state });
+    const admitted = await this.#admission.judge(command, device);
+    if (!admitted.ok) return admitted;
     const { requestType, priority, expiresAtMs } = command;
     const { enrollmentId } = device;
     const row = {
@@ -76,6 +83,7 @@ export class CommandQueue implements CommandService {
       priority,
       createdAtMs: nowMs,
       expiresAtMs,
+      inventoryScope: inventoryScope(requestType, command.command),
     };
     if (!(await this.#store.insert(row, PENDING_MAX))) {
       return (

@@ -42,15 +42,9 @@ export async function readProfile(
   bytes: Bytes,
   { allowUnknown, isEnrollmentProfile }: ProfileOptions,
 ): Promise<Outcome<ProfileDetails, ProfileRefusal>> {
-  if (bytes.length > UPLOAD_BYTES_MAX)
-    return refuse({ kind: 'upload-too-large', bytesMax: UPLOAD_BYTES_MAX });
-  const signed = bytes[0] === SEQUENCE;
-  const content = signed ? signedContent(bytes) : ok(bytes);
-  if (!content.ok) return content;
-  if (isBinaryPlist(content.value)) return malformed('a binary property list: send it as XML');
-  const plist = parsePlistDict(content.value);
-  if (!plist.ok) return malformed(`${plist.refusal.reason}, at ${plist.refusal.offset}`);
-  const profile = plistToJson(plist.value) as JsonObject;
+  const parsed = parseProfile(bytes);
+  if (!parsed.ok) return parsed;
+  const profile = parsed.value;
   if (managesDevice(profile, isEnrollmentProfile)) return refuse({ kind: 'enrollment-profile' });
   // Beside payloads that can be read as well: what is in it could manage the device.
   if (profile['IsEncrypted'] === true || profile['EncryptedPayloadContent'] !== undefined)
@@ -65,8 +59,20 @@ export async function readProfile(
     payloadUuid: String(profile['PayloadUUID']),
     displayName: typeof name === 'string' ? name : null,
     payloadTypes: [...new Set(types)],
-    signed,
+    signed: bytes[0] === SEQUENCE,
   });
+}
+
+/** What is in it, unchecked. */
+export function parseProfile(bytes: Bytes): Outcome<JsonObject, ProfileRefusal> {
+  if (bytes.length > UPLOAD_BYTES_MAX)
+    return refuse({ kind: 'upload-too-large', bytesMax: UPLOAD_BYTES_MAX });
+  const content = bytes[0] === SEQUENCE ? signedContent(bytes) : ok(bytes);
+  if (!content.ok) return content;
+  if (isBinaryPlist(content.value)) return malformed('a binary property list: send it as XML');
+  const plist = parsePlistDict(content.value);
+  if (!plist.ok) return malformed(`${plist.refusal.reason}, at ${plist.refusal.offset}`);
+  return ok(plistToJson(plist.value) as JsonObject);
 }
 
 function managesDevice(profile: JsonObject, isEnrollmentProfile: (identifier: string) => boolean): boolean {

@@ -41,7 +41,10 @@ export type DeviceMessage =
   /** A command was answered: out of the queue, into history. */
   | {
       readonly kind: 'result';
+      readonly udid: Udid;
       readonly commandUuid: string;
+      /** Null for a late answer to a command that the object no longer knows: D1's row has it. */
+      readonly requestType: string | null;
       readonly state: 'acknowledged' | 'error';
       readonly status: string;
       readonly answeredAtMs: EpochMs;

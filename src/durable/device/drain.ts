@@ -2,7 +2,7 @@
  * Tells the outbox, oldest first, in batches; what fails stays and is told again later. An alarm that throws is
  * given up by the runtime after six tries, so this one never does: it keeps its own count and its own clock.
  */
-import type { DeviceOutboxPort } from '../../domain/enrollment/outbox.ts';
+import type { DeviceMessage, DeviceOutboxPort } from '../../domain/enrollment/outbox.ts';
 import type { Udid } from '../../domain/ids.ts';
 import { consoleLog } from '../../log.ts';
 import { MINUTE_MS, SECOND_MS } from '../../std/time.ts';
@@ -38,10 +38,10 @@ export class OutboxDrain {
   }
 
   async #all(): Promise<void> {
-    const { store, transact } = this.#host;
+    const { udid, store, transact } = this.#host;
     for (let batch = store().outbox(); batch.length > 0; batch = store().outbox()) {
       try {
-        await this.#port.tell(batch.map((row) => row.message));
+        await this.#port.tell(batch.map((row) => named(row.message, udid)));
       } catch (error) {
         // Whatever failed, the rows stay.
         this.#retryLater(error);
@@ -63,4 +63,9 @@ export class OutboxDrain {
     const message = error instanceof Error ? error.message : String(error);
     consoleLog().event('drain-failed', { udid, count: outboxFailures, error: message });
   }
+}
+
+/** A result that was kept before results said whose they are and what was asked. */
+function named(message: DeviceMessage, udid: Udid): DeviceMessage {
+  return message.kind === 'result' ? { ...message, udid, requestType: message.requestType ?? null } : message;
 }

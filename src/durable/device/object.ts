@@ -11,7 +11,7 @@
  */
 import { DurableObject } from 'cloudflare:workers';
 import type { DeclarationKind, ManifestEntry } from '../../domain/declaration/manifest.ts';
-import { type KeptReport, withReportedFacts } from '../../domain/declaration/status.ts';
+import type { KeptReport } from '../../domain/declaration/status.ts';
 import type { StatusItem, StatusMergeRefusal } from '../../domain/declaration/status-merge.ts';
 import {
   type AuthenticateFacts,
@@ -41,6 +41,7 @@ import { type Outcome, ok } from '../../std/outcome.ts';
 import { type EpochMs, epochMs, MINUTE_MS } from '../../std/time.ts';
 import { migrate } from '../migrate.ts';
 import type { Served } from '../stub.ts';
+import { HeldDeclarations } from './declarations.ts';
 import { DeclareCommand } from './declare-command.ts';
 import { describeDevice } from './description.ts';
 import { OutboxDrain } from './drain.ts';
@@ -57,9 +58,6 @@ import { DeviceStore } from './store.ts';
 
 /** `last seen` reaches storage this often: a fleet that polls every minute costs one write in fifteen. */
 const LAST_SEEN_FLUSH_MS = 15 * MINUTE_MS;
-
-/** A device fetches within seconds of its answer; one that has not by then may have given up on a failure of ours. */
-const FETCH_PATIENCE_MS = 10 * MINUTE_MS;
 
 const IDLE: DeviceReport = { status: 'Idle', commandUuid: null, raw: new Uint8Array(0), supervised: null };
 
@@ -180,33 +178,14 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
    * a command tells it. Whoever is told already is not told twice, nor woken.
    */
   setManifest(entries: readonly ManifestEntry[], declarationsToken: string, nowMs: EpochMs): boolean {
-    const { progress, enrollment, declare } = this.#store;
-    const same = progress.declarationsToken === declarationsToken;
-    const enrolled = enrollment?.state === 'enrolled';
-    const told = declare !== null || nowMs - (progress.manifestAtMs ?? nowMs) < FETCH_PATIENCE_MS;
-    if (same && (!enrolled || told || this.#manifest.isFetched())) return false;
-    this.#transact(() => {
-      if (!same) {
-        this.#manifest.replace(entries);
-        this.#store.saveProgress({ declarationsToken, manifestAtMs: nowMs });
-      }
-      if (enrolled) this.#tellDevice();
-    });
+    if (!this.#declarations.isNews(declarationsToken, nowMs)) return false;
+    this.#transact(() => this.#declarations.replace(entries, declarationsToken, nowMs));
     return true;
   }
 
   /** What the device is to hold, and its sealed bootstrap token; from memory. */
   read(digest: string, nowMs: EpochMs, asItems = false): Outcome<HeldManifest, DeviceRefusal> {
-    return this.#asCaller(digest, nowMs, (enrollment) => {
-      if (asItems) this.#manifest.forgetDropped();
-      return {
-        declarationsToken: this.#store.progress.declarationsToken,
-        changedAtMs: this.#store.progress.manifestAtMs ?? enrollment.startedAtMs,
-        entries: this.#manifest.entries(),
-        bootstrapToken: enrollment.bootstrapToken,
-        platform: enrollment.platform,
-      };
-    });
+    return this.#asCaller(digest, nowMs, (enrollment) => this.#declarations.read(enrollment, asItems));
   }
 
   /** The entry with this identifier, or null; notes that the device fetched it. */
@@ -216,14 +195,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     identifier: string,
     nowMs: EpochMs,
   ): Outcome<ManifestEntry | null, DeviceRefusal> {
-    return this.#asCaller(digest, nowMs, () => {
-      const entry = this.#manifest
-        .entries()
-        .find((held) => held.identifier === identifier && held.kind === kind);
-      if (entry === undefined) return null;
-      this.#manifest.fetched(identifier, nowMs);
-      return entry;
-    });
+    return this.#asCaller(digest, nowMs, () => this.#declarations.fetch(kind, identifier, nowMs));
   }
 
   reportDeclarations(
@@ -231,23 +203,9 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     report: DeclarationReport,
     nowMs: EpochMs,
   ): Outcome<null, DeviceRefusal | StatusMergeRefusal> {
-    const taken = this.#asCaller(digest, nowMs, (enrollment) => {
-      const merged = this.#status.take(report, nowMs);
-      if (!merged.ok) return merged;
-      const { declarations } = report;
-      const declared =
-        declarations === null ? [] : this.#manifest.report(declarations, report.status.full, nowMs);
-      const { capabilities } = report;
-      if (capabilities !== null && capabilities !== this.#store.progress.capabilities) {
-        this.#store.saveProgress({ capabilities });
-        this.#compile(nowMs);
-      }
-      this.#learn(enrollment, report.status.values, nowMs);
-      const { fleet, events } = merged.value;
-      if (fleet !== null) this.#revisions.projectStatus(fleet);
-      this.#revisions.happened([...events, ...declared], nowMs);
-      return ok(null);
-    });
+    const taken = this.#asCaller(digest, nowMs, (enrollment) =>
+      this.#declarations.report(enrollment, report, nowMs),
+    );
     return taken.ok ? taken.value : taken;
   }
 
@@ -284,6 +242,19 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
 
   get #declare(): DeclareCommand {
     return new DeclareCommand(this.#store, this.#newUuid);
+  }
+
+  get #declarations(): HeldDeclarations {
+    return new HeldDeclarations({
+      store: this.#store,
+      manifest: this.#manifest,
+      status: this.#status,
+      declare: this.#declare,
+      revisions: this.#revisions,
+      udid: this.#udid,
+      lastSeenMs: this.#lastSeenMs,
+      post: (message) => this.#post(message),
+    });
   }
 
   get #revisions(): Revisions {
@@ -334,28 +305,10 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     const { pairingId } = enrollment;
     if (step !== null && pairingId !== null)
       this.#post({ kind: 'pairing', watchUdid: this.#udid, pairingId, step, atMs: nowMs });
-    if (step === 'enrolled') {
-      if (this.#manifest.entries().length > 0) this.#tellDevice();
-      this.#compile(nowMs);
-    }
+    if (step === 'enrolled') this.#declarations.enrolled(nowMs);
     this.#revisions.happened(enrollmentEvents(before, enrollment), nowMs);
     this.#lastSeenMs = nowMs;
     this.#revisions.project(this.#lastSeenMs);
-  }
-
-  /** The report may say which device and which system this is now. */
-  #learn(enrollment: Enrollment, values: DeclarationReport['status']['values'], nowMs: EpochMs): void {
-    const known = withReportedFacts(enrollment, values);
-    if (known === enrollment) return;
-    this.#store.saveEnrollment(known);
-    this.#revisions.project(this.#lastSeenMs);
-    const { osVersion, productName } = enrollment;
-    if (known.osVersion !== osVersion || known.productName !== productName) this.#compile(nowMs);
-  }
-
-  /** What its manifest is compiled for has changed. */
-  #compile(nowMs: EpochMs): void {
-    this.#post({ kind: 'compile', udid: this.#udid, atMs: nowMs });
   }
 
   /** Commands for this enrollment will never be delivered. */
@@ -374,12 +327,6 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     this.#lastSeenMs = nowMs;
     if (nowMs - this.#store.progress.lastSeenMs < LAST_SEEN_FLUSH_MS) return;
     this.#transact(() => this.#revisions.project(this.#lastSeenMs));
-  }
-
-  /** Of its manifest, as soon as it connects. */
-  #tellDevice(): void {
-    this.#declare.require();
-    this.#post({ kind: 'wake', udid: this.#udid });
   }
 
   #post(message: DeviceMessage): void {

@@ -122,7 +122,8 @@ export class CommandSession {
     const { commandUuid, status, raw } = report;
     if (commandUuid === null || status === 'NotNow' || this.#store.ending(commandUuid) !== 'canceled') return;
     const state = status === 'Acknowledged' ? 'acknowledged' : 'error';
-    this.#post({ kind: 'result', commandUuid, state, status, answeredAtMs: nowMs, raw });
+    const of = { udid: this.#udid, commandUuid, requestType: null };
+    this.#post({ kind: 'result', ...of, state, status, answeredAtMs: nowMs, raw });
   }
 
   #putOff(commandUuid: CommandUuid, nowMs: EpochMs): void {
@@ -133,11 +134,13 @@ export class CommandSession {
   }
 
   #settle(commandUuid: CommandUuid, state: 'acknowledged' | 'error', result: Result, nowMs: EpochMs): void {
+    const requestType = this.#store.outstanding?.requestType ?? null;
     this.#store.saveOutstanding(null);
     this.#store.settle(commandUuid, 'answered', nowMs);
     this.#declare.ended(commandUuid);
     const { status, raw, supervised } = result;
-    this.#post({ kind: 'result', commandUuid, state, status, answeredAtMs: nowMs, raw });
+    const of = { udid: this.#udid, commandUuid, requestType };
+    this.#post({ kind: 'result', ...of, state, status, answeredAtMs: nowMs, raw });
     const { enrollment } = this.#store;
     if (supervised !== null && enrollment !== null) this.#store.saveEnrollment({ ...enrollment, supervised });
   }

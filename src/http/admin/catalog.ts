@@ -12,7 +12,8 @@ import {
   isCatalogKind,
   listEntries,
 } from '../../protocol/catalog/catalog.ts';
-import { ACCESS_RIGHTS, type CatalogEntry } from '../../protocol/catalog/entry.ts';
+import type { CatalogEntry } from '../../protocol/catalog/entry.ts';
+import { ACCESS_RIGHTS } from '../../protocol/mdm/access-rights.ts';
 import type { AdminEnv } from './env.ts';
 import { readQuery } from './input.ts';
 import { isHeld } from './precondition.ts';

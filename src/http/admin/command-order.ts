@@ -21,7 +21,7 @@ export async function readOrder(
 ): Promise<Outcome<CommandOrder, RequestRefusal>> {
   const body = await readJson(c, newCommand);
   if (!body.ok) return body;
-  const { command, priority, expiresAt, push, confirm } = body.value;
+  const { command, priority, expiresAt, push, confirm, allowUnknown } = body.value;
   const dict = jsonToPlist(command);
   if (!dict.ok || !isDict(dict.value)) {
     const { reason, path } = dict.ok ? { reason: 'not a dictionary', path: '' } : dict.refusal;
@@ -41,6 +41,7 @@ export async function readOrder(
     expiresAtMs: expiresAt ?? null,
     push,
     confirmedSerial: confirm?.serial ?? null,
+    allowUnknown,
   });
 }
 

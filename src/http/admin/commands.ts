@@ -19,7 +19,7 @@ import { readQuery } from './input.ts';
 import { listPage } from './listing.ts';
 import { refused } from './refusals.ts';
 import { onlyPage } from './schemas/values.ts';
-import { commandSummaryView, commandView } from './views.ts';
+import { commandSummaryView, commandView, orderedView } from './views.ts';
 
 export function commands(services: AdminServices): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>();
@@ -42,11 +42,9 @@ export function commands(services: AdminServices): Hono<AdminEnv> {
     if (!order.ok) return refused(c, order.refusal);
     const ordered = await orderCommand(services, order.value, c.get('nowMs'));
     if (!ordered.ok) return refused(c, ordered.refusal);
-    const { command, causes, created } = ordered.value;
-    const { commandUuid, state } = command;
-    if (created) c.header('Location', `${c.req.path}/${encodeURIComponent(commandUuid)}`);
-    const answer = { commandUuid, state, ...(causes.length === 0 ? {} : { causes }) };
-    return c.json(answer, created ? 201 : 200);
+    const { command, created } = ordered.value;
+    if (created) c.header('Location', `${c.req.path}/${encodeURIComponent(command.commandUuid)}`);
+    return c.json(orderedView(ordered.value), created ? 201 : 200);
   });
 
   app.get('/:udid/commands/:commandUuid', async (c) => {

@@ -7,15 +7,13 @@ import { readUtf8 } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import { readBody } from '../body.ts';
 import type { AdminContext } from './env.ts';
-import type { FieldError } from './problem.ts';
+import { ERRORS_MAX, type FieldError } from './problem.ts';
 import type { RequestRefusal } from './refusals.ts';
 
 /** Eight anchors of 16 KiB, or a command with a profile of some 150 KiB in base64, fit. */
 export const JSON_BYTES_MAX = 256 * 1024;
 /** A command's plist may nest 32 levels; the rest is the body around it and the marks of plist values. */
 export const JSON_DEPTH_MAX = 40;
-/** Enough to mend a request by; a body could hold thousands. */
-const ERRORS_MAX = 32;
 
 type Schema = v.GenericSchema<unknown, unknown>;
 

@@ -3,6 +3,9 @@
  * the kind of problem adds. `type` is a URN that names the refusal's kind: stable, and never to be fetched.
  */
 
+/** Enough to mend a request by; a body could hold thousands. */
+export const ERRORS_MAX = 32;
+
 export interface FieldError {
   /** A JSON pointer into the body (RFC 6901), or `?name` for a query parameter. */
   readonly path: string;

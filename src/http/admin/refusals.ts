@@ -32,6 +32,7 @@ import type { MalformedIdentifier } from '../../domain/ids.ts';
 import type { InvalidContent } from '../../protocol/catalog/validate.ts';
 import type { BodyRefusal } from '../body.ts';
 import { type AppRefusal, appProblem, isAppRefusal } from './app-refusals.ts';
+import { commandProblem } from './command-refusals.ts';
 import type { AdminContext } from './env.ts';
 import { type FieldError, type Problem, problemResponse } from './problem.ts';
 
@@ -151,6 +152,9 @@ function stateProblem(refusal: StateRefusal | FurtherRefusal): Problem {
       return bad(kind, 409, 'The device is not enrolled', `It is ${refusal.state}.`);
     case 'queue-full':
       return bad(kind, 409, 'The queue is full', `At most ${refusal.pendingMax} commands wait for a device.`);
+    case 'unsupported-command':
+    case 'invalid-command':
+      return commandProblem(refusal);
     case 'command-conflict':
       return bad(kind, 409, 'Another command has this UUID', `${refusal.commandUuid} names other content.`);
     case 'unknown-command':

@@ -11,6 +11,7 @@ import type {
   SetDevice,
   SetRecord,
 } from '../../domain/admin/declaration-services.ts';
+import type { Ordered } from '../../domain/admin/order-command.ts';
 import type {
   CommandRecord,
   CommandSummary,
@@ -62,6 +63,15 @@ export function commandSummaryView(command: CommandSummary) {
     createdAt: timestamp(command.createdAtMs),
     expiresAt: timestampOrNull(command.expiresAtMs),
     answeredAt: timestampOrNull(command.answeredAtMs),
+  };
+}
+
+export function orderedView({ command, causes, warnings }: Ordered) {
+  return {
+    commandUuid: command.commandUuid,
+    state: command.state,
+    ...(causes.length === 0 ? {} : { causes }),
+    ...(warnings.length === 0 ? {} : { warnings }),
   };
 }
 

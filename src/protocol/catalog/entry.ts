@@ -127,20 +127,3 @@ export interface CatalogEntry {
   readonly responseKeys?: readonly CatalogKey[];
   readonly reasons?: readonly CatalogReason[];
 }
-
-/** AccessRights bits of the enrollment profile (facts 6). */
-export const ACCESS_RIGHTS: Readonly<Record<string, number>> = {
-  AllowInspection: 1,
-  AllowInstallationRemoval: 2,
-  AllowPasscodeRemovalAndLock: 4,
-  AllowDeviceErase: 8,
-  AllowQueryDeviceInformation: 16,
-  AllowQueryNetworkInformation: 32,
-  AllowProvisioningInspection: 64,
-  AllowProvisioningInstallationRemoval: 128,
-  AllowQueryApplications: 256,
-  AllowQueryRestrictions: 512,
-  AllowQuerySecurity: 1024,
-  AllowSettings: 2048,
-  AllowAppInstallation: 4096,
-};

@@ -1,10 +1,10 @@
 /**
- * Whether a device can have something: its platform, version, supervision and way of enrollment against the rule of
- * an entry or a key. What is not known of the device is not held against it. Access rights are not judged: what
- * was granted is in the device's profile.
+ * Whether a device can have something: its platform, version, supervision, way of enrollment and the access rights
+ * that were granted, against the rule of an entry or a key. What is not known of the device is not held against it.
  */
 import type { Platform } from '../../domain/ids.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
+import { ACCESS_RIGHTS, lacksRight } from '../mdm/access-rights.ts';
 import type { CatalogEntry, CatalogKey, Enrollment, PlatformRule } from './entry.ts';
 import { compareVersions, isVersion } from './version.ts';
 
@@ -13,9 +13,11 @@ export interface CatalogTarget {
   readonly osVersion?: string | null;
   readonly supervised?: boolean | null;
   readonly enrollment?: 'device' | 'user' | 'local' | null;
+  /** What its enrollment profile grants. */
+  readonly accessRights?: number;
 }
 
-export type SupportRule = 'platform' | 'version' | 'supervised' | 'enrollment';
+export type SupportRule = 'platform' | 'version' | 'supervised' | 'enrollment' | 'access-right';
 
 export interface Unsupported {
   readonly kind: 'unsupported';
@@ -65,7 +67,7 @@ function judge(rule: PlatformRule | null | undefined, target: CatalogTarget): Un
     }
   }
   if (rule.supervised && target.supervised === false) return unsupported('supervised', 'a supervised device');
-  return judgeEnrollment(rule, target);
+  return judgeEnrollment(rule, target) ?? judgeRights(rule, target);
 }
 
 function judgeEnrollment(rule: PlatformRule, target: CatalogTarget): Unsupported | null {
@@ -80,6 +82,13 @@ function judgeEnrollment(rule: PlatformRule, target: CatalogTarget): Unsupported
   const user = target.enrollment === 'user';
   if (user && rule.userEnrollment === 'forbidden') return unsupported('enrollment', 'not user enrollment');
   return null;
+}
+
+function judgeRights(rule: PlatformRule, { accessRights }: CatalogTarget): Unsupported | null {
+  const { accessRight } = rule;
+  if (accessRight === undefined || accessRights === undefined) return null;
+  if (!lacksRight(accessRights, accessRight)) return null;
+  return unsupported('access-right', `the access right ${accessRight} (${ACCESS_RIGHTS[accessRight]})`);
 }
 
 /** What the device's enrollment may be called, as far as it is known. */

@@ -6,6 +6,7 @@
 import type { Platform } from '../../domain/ids.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import { Fault } from '../../std/outcome.ts';
+import { ACCESS_RIGHTS_ALL, isAccessRights } from '../mdm/access-rights.ts';
 import { encodePlist, type PlistInput } from '../plist/encode.ts';
 
 export interface EnrollmentProfile {
@@ -38,8 +39,6 @@ export interface EnrollmentProfile {
 
 export const ENROLLMENT_PROFILE_CONTENT_TYPE = 'application/x-apple-aspen-config';
 
-/** The sum of the thirteen bits: everything the device offers. */
-const ACCESS_RIGHTS_ALL = 8191;
 /** PayloadIdentifier, unless a deployment names its own: what RemoveProfile unenrolls by. */
 export const ENROLLMENT_PROFILE_IDENTIFIER = 'com.escapement.enrollment';
 /** TargetDeviceType of Apple Watch. */
@@ -121,15 +120,7 @@ function payload(
   };
 }
 
-/** Facts 6: never 0; bit 2 (installation and removal) needs 1, and 128 needs 64. */
 function accessRights(rights: number): number {
-  const known = Number.isInteger(rights) && rights >= 1 && rights <= ACCESS_RIGHTS_ALL;
-  if (
-    known &&
-    !((rights & 2) !== 0 && (rights & 1) === 0) &&
-    !((rights & 128) !== 0 && (rights & 64) === 0)
-  ) {
-    return rights;
-  }
+  if (isAccessRights(rights)) return rights;
   throw new Fault('access-rights', 'AccessRights has a bit without the bit it needs');
 }

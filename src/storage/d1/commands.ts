@@ -48,8 +48,8 @@ export class D1Commands implements CommandStore {
 
   async insert(command: QueuedCommand, pendingMax: number): Promise<boolean> {
     const changes = await this.#db.run(
-      `INSERT INTO commands (command_uuid, udid, priority, request_type, body, state, created_at_ms, expires_at_ms, enrollment_id)
-       SELECT ?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?7, ?8
+      `INSERT INTO commands (command_uuid, udid, priority, request_type, body, state, created_at_ms, expires_at_ms, enrollment_id, inventory_scope)
+       SELECT ?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?7, ?8, ?10
        WHERE NOT EXISTS (SELECT 1 FROM command_history WHERE command_uuid = ?1)
          AND (SELECT count(*) FROM commands WHERE udid = ?2) < ?9
        ON CONFLICT (command_uuid) DO NOTHING`,
@@ -62,6 +62,7 @@ export class D1Commands implements CommandStore {
       command.expiresAtMs,
       command.enrollmentId,
       pendingMax,
+      command.inventoryScope,
     );
     return changes > 0;
   }

@@ -4,6 +4,7 @@
  */
 import type { Change } from '../../domain/declaration/due.ts';
 import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
+import { readInventory } from '../../domain/inventory/read.ts';
 import { readUtf8 } from '../../std/bytes.ts';
 import { moveToHistory, recordDelivered } from './commands.ts';
 import type { Database, Statement } from './database.ts';
@@ -11,6 +12,7 @@ import { markCommand, markEnrollment, markReported } from './deployment-marks.ts
 import { upsertDevice } from './devices.ts';
 import { markDue } from './due.ts';
 import { insertEvents } from './events.ts';
+import { recordInventory } from './inventory.ts';
 import { replaceStatus } from './status.ts';
 
 /**
@@ -21,7 +23,8 @@ export async function recordDeviceMessages(
   db: Database,
   messages: readonly DeviceMessage[],
 ): Promise<{ readonly deploymentsDue: boolean }> {
-  const records = messages.flatMap(statements);
+  const learned = await Promise.all(messages.map(inventory));
+  const records = messages.flatMap((message, index) => [...(learned[index] ?? []), ...statements(message)]);
   const marks = messages.flatMap(marksOf);
   const changed = await db.batch([...records, ...marks]);
   return { deploymentsDue: changed.slice(records.length).some((rows) => rows > 0) };
@@ -40,6 +43,15 @@ function marksOf(message: DeviceMessage): readonly Statement[] {
     default:
       return [];
   }
+}
+
+/** What an answer tells of the device, for as long as the queue knows what was asked. */
+async function inventory(message: DeviceMessage): Promise<readonly Statement[]> {
+  if (message.kind !== 'result' || message.state !== 'acknowledged') return [];
+  const { udid, commandUuid, requestType, raw, answeredAtMs: atMs } = message;
+  const answer = requestType === null || raw === null ? null : await readInventory(requestType, raw);
+  if (answer === null || requestType === null) return [];
+  return [recordInventory(answer, { udid, commandUuid, requestType, atMs })];
 }
 
 /** The change that a device brought about by itself: it enrolled, or became another. */

@@ -52,7 +52,7 @@ function slowQueue(before: () => Promise<void>): CommandQueue {
       return (...args: unknown[]) => before().then(() => method(...args));
     },
   });
-  return new CommandQueue({ store, devices, waker: fleet.waker, isKnown: fleet.isKnown });
+  return new CommandQueue({ ...fleet, store, devices });
 }
 
 const wakes = (udid: string) =>

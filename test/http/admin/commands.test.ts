@@ -37,6 +37,7 @@ describe('a new command', () => {
         priority: 'normal',
         expiresAtMs: null,
         push: true,
+        allowUnknown: false,
       },
     ]);
   });

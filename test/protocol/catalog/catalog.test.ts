@@ -7,9 +7,10 @@ import {
   listEntries,
   loadCatalog,
 } from '../../../src/protocol/catalog/catalog.ts';
-import { ACCESS_RIGHTS, ANY, CATALOG_KINDS, type CatalogEntry } from '../../../src/protocol/catalog/entry.ts';
+import { ANY, CATALOG_KINDS, type CatalogEntry } from '../../../src/protocol/catalog/entry.ts';
 import { type CatalogTarget, supportedOn } from '../../../src/protocol/catalog/support.ts';
 import { compareVersions, isVersion } from '../../../src/protocol/catalog/version.ts';
+import { ACCESS_RIGHTS } from '../../../src/protocol/mdm/access-rights.ts';
 
 const found = async (...[kind, type]: Parameters<typeof findEntry>) =>
   (await findEntry(kind, type)) as CatalogEntry;
@@ -65,6 +66,17 @@ describe('the catalog', () => {
     });
     const { relatedStatus } = await found('configuration', 'com.apple.configuration.passcode.settings');
     expect(relatedStatus).toEqual(['passcode.is-compliant', 'passcode.is-present']);
+  });
+
+  it('gives a per-app VPN the keys of a VPN, and a watch those of IKEv2 alone', async () => {
+    const { keys } = await found('profile', 'com.apple.vpn.managed.applayer');
+    const elsewhere = keys?.filter(({ platforms }) => platforms?.watchOS === null).map(({ name }) => name);
+    expect(keys?.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['VPNUUID', 'VPNType', 'IKEv2', 'DNS']),
+    );
+    expect(elsewhere).toEqual(expect.arrayContaining(['SafariDomains', 'VPN', 'IPSec', 'AlwaysOn']));
+    for (const name of ['VPNUUID', 'VPNType', 'UserDefinedName', 'IKEv2', 'DNS', 'Proxies'])
+      expect(elsewhere).not.toContain(name);
   });
 
   it('holds what a command brings back', async () => {

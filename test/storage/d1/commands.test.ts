@@ -37,6 +37,7 @@ function queued(commandUuid: string, over: Partial<QueuedCommand> = {}): QueuedC
     priority: 'normal',
     createdAtMs: at(1000),
     expiresAtMs: null,
+    inventoryScope: null,
     ...over,
   };
 }
@@ -51,7 +52,8 @@ const result = (
   text = '<plist/>',
 ): DeviceMessage => {
   const status = state === 'error' ? 'Error' : 'Acknowledged';
-  return { kind: 'result', commandUuid, state, status, answeredAtMs: at(2000), raw: utf8(text) };
+  const answer = { commandUuid, requestType: null, state, status, answeredAtMs: at(2000), raw: utf8(text) };
+  return { kind: 'result', udid: DEVICE, ...answer };
 };
 const next = async (limit = 10, nowMs = at(1500), enrollmentId = 'E1') =>
   (await commands.next(DEVICE, enrollmentId, nowMs, limit)).map((one) => one.commandUuid);

@@ -8,12 +8,13 @@ const requestType = v.pipe(
 );
 
 export const newCommand = v.strictObject({
-  /** The `Command` dictionary; its other keys belong to the command and are the device's to judge. */
+  /** The `Command` dictionary; its other keys belong to the command, and the catalog judges them. */
   command: v.looseObject({ RequestType: requestType }),
   commandUuid: v.optional(commandUuid),
   priority: v.optional(v.picklist(['urgent', 'normal'])),
   expiresAt: v.optional(dateTime),
   push: v.optional(v.boolean(), true),
+  allowUnknown: v.optional(v.boolean(), false),
   confirm: v.optional(v.strictObject({ serial: serialNumber })),
 });
 

@@ -1,0 +1,25 @@
+/**
+ * What a profile on an iPhone does to its watch (facts 13): restrictions that forbid a paired watch unpair and erase it,
+ * managed here or not; with Always-On VPN no watch can be paired, and a paired one loses what it sends through the
+ * phone. A profile that cannot be read has no effects: it is refused where it is checked.
+ */
+import type { JsonObject, JsonValue } from '../../protocol/plist/json.ts';
+import type { Bytes } from '../../std/bytes.ts';
+import { parseProfile } from './profile-content.ts';
+
+export interface ProfileEffects {
+  readonly forbidsPairedWatch: boolean;
+  readonly alwaysOnVpn: boolean;
+}
+
+export function effectsOfProfile(bytes: Bytes): ProfileEffects {
+  const profile = parseProfile(bytes);
+  const content: JsonValue = profile.ok ? (profile.value['PayloadContent'] ?? null) : null;
+  const payloads = Array.isArray(content) ? content.map((payload) => (payload ?? {}) as JsonObject) : [];
+  const some = (type: string, key: string, value: JsonValue) =>
+    payloads.some((payload) => payload['PayloadType'] === type && payload[key] === value);
+  return {
+    forbidsPairedWatch: some('com.apple.applicationaccess', 'allowPairedWatch', false),
+    alwaysOnVpn: some('com.apple.vpn.managed', 'VPNType', 'AlwaysOn'),
+  };
+}
