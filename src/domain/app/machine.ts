@@ -66,8 +66,13 @@ export type DeploymentEvent =
       readonly rejection: string | null;
       readonly reports: boolean;
     }
-  /** The device answered with an error. */
-  | { readonly kind: 'error'; readonly detail: string | null; readonly reports: boolean }
+  /** The device answered with an error; to InstallApplication perhaps with a reason of the catalog. */
+  | {
+      readonly kind: 'error';
+      readonly detail: string | null;
+      readonly rejection: string | null;
+      readonly reports: boolean;
+    }
   /** The command will not be answered any more. */
   | { readonly kind: 'unanswered'; readonly how: 'expired' | 'canceled' | 'timed-out' }
   /** It could not be queued. */

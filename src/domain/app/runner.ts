@@ -166,7 +166,9 @@ export class DeploymentRunner {
       case 'error': {
         const reports = (await this.#reported(deployment)) !== null;
         const detail = readErrorDescription(command.result);
-        return { event: { kind: 'error', detail, reports }, atMs: command.answeredAtMs ?? nowMs };
+        const { rejection } = readInstallAnswer(command.result);
+        const event = { kind: 'error', detail, rejection, reports } as const;
+        return { event, atMs: command.answeredAtMs ?? nowMs };
       }
       case 'expired':
       case 'canceled':

@@ -23,7 +23,13 @@ import {
   stepOf,
   type Transition,
 } from './machine.ts';
-import { judgeInstallAnswer, judgeStatus, type Verdict } from './verdicts.ts';
+import {
+  ALREADY_INSTALLED,
+  judgeInstallAnswer,
+  judgeStatus,
+  rejectionReason,
+  type Verdict,
+} from './verdicts.ts';
 
 type Facts = { readonly reason?: string; readonly detail?: string };
 
@@ -68,21 +74,13 @@ function order(machine: Machine, nowMs: EpochMs): Transition {
 /** The command is out. */
 function answered(machine: Machine, event: DeploymentEvent, nowMs: EpochMs): Transition | null {
   switch (event.kind) {
-    case 'taken': {
-      const { state, rejection, reports } = event;
-      const verdict = machine.action === 'remove' ? null : judgeInstallAnswer(state, rejection);
-      if (verdict?.kind === 'missed') return setBack(machine, verdict, nowMs);
-      return take(
-        machine,
-        { outcome: 'taken', reports, ...(state === null ? {} : { detail: state }) },
-        nowMs,
-      );
-    }
+    case 'taken':
+      return taken(machine, { outcome: 'taken', ...event, detail: event.state }, nowMs);
     case 'error': {
-      const { detail, reports } = event;
-      const facts = detail === null ? {} : { detail };
-      // What is to be removed may not be there: the device's own list decides.
-      if (machine.action === 'remove') return take(machine, { outcome: 'error', reports, ...facts }, nowMs);
+      // What is to be removed may not be there, and what is to be installed may be: the device's own list decides.
+      if (machine.action === 'remove' || event.rejection !== null)
+        return taken(machine, { outcome: 'error', state: null, ...event }, nowMs);
+      const facts = event.detail === null ? {} : { detail: event.detail };
       return setBack(machine, { reason: 'command-error', permanent: false }, nowMs, facts);
     }
     case 'refused':
@@ -96,17 +94,30 @@ function answered(machine: Machine, event: DeploymentEvent, nowMs: EpochMs): Tra
   }
 }
 
-function take(
-  machine: Machine,
-  taken: { readonly outcome: string; readonly reports: boolean; readonly detail?: string },
-  nowMs: EpochMs,
-): Transition {
-  const { outcome, reports, detail } = taken;
-  const deadlineMs = addMs(nowMs, CONFIRM_PATIENCE_MS);
-  const dueAtMs = reports ? addMs(nowMs, REPORT_PATIENCE_MS) : nowMs;
-  const next: Machine = { ...machine, phase: 'confirming', takenAtMs: nowMs, deadlineMs, dueAtMs };
-  const entry = { step: stepOf(machine), outcome, ...(detail === undefined ? {} : { detail }) };
-  return { machine: next, order: null, entry };
+interface Taken {
+  readonly outcome: 'taken' | 'error';
+  readonly state: string | null;
+  readonly rejection: string | null;
+  readonly reports: boolean;
+  readonly detail: string | null;
+}
+
+function taken(machine: Machine, answer: Taken, nowMs: EpochMs): Transition {
+  const { outcome, state, rejection, reports, detail } = answer;
+  const facts = detail === null ? {} : { detail };
+  const verdict = machine.action === 'remove' ? null : judgeInstallAnswer(state, rejection);
+  if (verdict?.kind === 'missed') return setBack(machine, verdict, nowMs, facts);
+  const waits = reports && rejection !== ALREADY_INSTALLED;
+  const next: Machine = {
+    ...machine,
+    phase: 'confirming',
+    takenAtMs: nowMs,
+    deadlineMs: addMs(nowMs, CONFIRM_PATIENCE_MS),
+    dueAtMs: waits ? addMs(nowMs, REPORT_PATIENCE_MS) : nowMs,
+    seen: rejection,
+  };
+  const why = rejection === null ? {} : { reason: rejectionReason(rejection) };
+  return { machine: next, order: null, entry: { step: stepOf(machine), outcome, ...why, ...facts } };
 }
 
 /** No command is out. */
@@ -114,7 +125,7 @@ function confirming(machine: Machine, event: DeploymentEvent, nowMs: EpochMs): T
   if (event.kind === 'reported') {
     // What it said before it took the command is not what came of that.
     if (machine.takenAtMs === null || event.sinceMs < machine.takenAtMs) return null;
-    const verdict = judgeStatus(machine.action, event.status);
+    const verdict = judgeStatus(machine.action, event.status, machine.seen);
     return verdict.kind === 'pending' ? see(machine, event.status) : conclude(machine, verdict, nowMs);
   }
   if (event.kind !== 'time') return null;
@@ -134,7 +145,7 @@ function ask(machine: Machine): Transition {
 function told(machine: Machine, event: DeploymentEvent, nowMs: EpochMs): Transition | null {
   switch (event.kind) {
     case 'listed': {
-      const verdict = judgeStatus(machine.action, event.status);
+      const verdict = judgeStatus(machine.action, event.status, machine.seen);
       return verdict.kind === 'pending'
         ? askAgain(machine, nowMs, event.status)
         : conclude(machine, verdict, nowMs);

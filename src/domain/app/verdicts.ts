@@ -11,6 +11,9 @@ export type Verdict =
   /** Trying again may help, unless `permanent`. */
   | { readonly kind: 'missed'; readonly reason: string; readonly permanent: boolean };
 
+/** A rejection. Whether the app is ours is then the question, and the device's list of managed apps the answer. */
+export const ALREADY_INSTALLED = 'AppAlreadyInstalled';
+
 const REACHED: Verdict = { kind: 'reached' };
 const PENDING: Verdict = { kind: 'pending' };
 
@@ -36,14 +39,16 @@ const GONE: ReadonlySet<string> = new Set([
   'Unknown',
 ]);
 
-export function judgeStatus(action: Action, status: AppStatus): Verdict {
+/** `before` is what was last known: a device that has the app and does not list it does not manage it. */
+export function judgeStatus(action: Action, status: AppStatus, before: string | null = null): Verdict {
   if (action === 'remove') return status === null || GONE.has(status) ? REACHED : PENDING;
   if (status === 'Managed') return REACHED;
+  if (status === null && before === ALREADY_INSTALLED) return missed('user-installed', true);
   return (status === null ? undefined : MISSED[status]) ?? PENDING;
 }
 
 /** These say that the app is there or on its way. */
-const NO_REJECTION: ReadonlySet<string> = new Set(['AppAlreadyInstalled', 'AppAlreadyQueued']);
+const NO_REJECTION: ReadonlySet<string> = new Set([ALREADY_INSTALLED, 'AppAlreadyQueued']);
 /** Nothing that time mends. */
 const PERMANENT: ReadonlySet<string> = new Set([
   'ManagementChangeNotSupported',
@@ -53,15 +58,15 @@ const PERMANENT: ReadonlySet<string> = new Set([
   'PurchaseMethodNotSupportedInMultiUser',
 ]);
 
-/** Of an InstallApplication that the device took. */
+/** Of the answer to InstallApplication. */
 export function judgeInstallAnswer(state: string | null, rejection: string | null): Verdict {
   if (rejection !== null && !NO_REJECTION.has(rejection))
-    return missed(kebab(rejection), PERMANENT.has(rejection));
+    return missed(rejectionReason(rejection), PERMANENT.has(rejection));
   return (state === null ? undefined : MISSED[state]) ?? PENDING;
 }
 
 /** `AppStoreDisabled` → `app-store-disabled`. */
-function kebab(word: string): string {
+export function rejectionReason(word: string): string {
   return word
     .replace(/(?<=[a-z])(?=[A-Z])/g, '-')
     .toLowerCase()
