@@ -200,7 +200,7 @@ async function build(env: Env): Promise<Composition> {
     sign: (profile: Parameters<typeof signAttached>[0]) => signAttached(profile, authority.signer),
   };
   const bindings = { bucket: env.PACKAGES as R2Bucket | undefined, queue: env.FANOUT };
-  const apps = composeApps({ db, devices, commands, isKnown, sealKey, publicUrl, ...bindings });
+  const apps = composeApps({ db, devices, directory, commands, isKnown, sealKey, publicUrl, ...bindings });
   const admin: AdminServices = {
     ...apps.admin,
     authenticator: new BootstrapKey(config.adminKey),

@@ -2,7 +2,7 @@
  * The part of the composition that is about apps: their library, their packages, and what carries deployments on, with
  * and without a request.
  */
-import type { CommandService } from '../domain/admin/services.ts';
+import type { CommandService, DeviceDirectory } from '../domain/admin/services.ts';
 import { Apps } from '../domain/app/apps.ts';
 import { AppConfigurations } from '../domain/app/configurations.ts';
 import { Deployments } from '../domain/app/deployments.ts';
@@ -32,6 +32,8 @@ export interface AppsNeed {
   readonly db: Database;
   readonly devices: Devices;
   readonly commands: Pick<CommandService, 'enqueue'>;
+  /** Brings a device up to date before it shows it. */
+  readonly directory: Pick<DeviceDirectory, 'find'>;
   readonly isKnown: (udid: Udid) => Promise<boolean>;
   readonly sealKey: SealKey;
   readonly publicUrl: string;
@@ -74,6 +76,10 @@ export function composeApps({ db, devices, commands, isKnown, ...need }: AppsNee
     apps,
     store,
     runner,
+    async refresh(udid) {
+      const device = await need.directory.find(udid);
+      if (device?.phone != null) await need.directory.find(device.phone);
+    },
     isKnown,
     groupExists: (name) => groups.exists(name),
     goOn: () => queue.ask(),

@@ -32,6 +32,8 @@ export interface DeploymentOptions {
   readonly apps: Pick<AppStore, 'find'>;
   readonly store: DeploymentStore;
   readonly runner: DeploymentRunner;
+  /** Brings what is known of the device, and of its iPhone, up to date. */
+  readonly refresh: (udid: Udid) => Promise<void>;
   readonly isKnown: (udid: Udid) => Promise<boolean>;
   readonly groupExists: (name: string) => Promise<boolean>;
   /** Has the rest begun elsewhere, soon; may be lost, and then the sweeper does. */
@@ -56,6 +58,7 @@ export class Deployments implements AppDeployments {
   ): Promise<Outcome<Deployment, UnknownApp | DeployRefusal>> {
     const app = await this.#options.apps.find(order.app);
     if (app === null) return refuse({ kind: 'unknown-app', app: order.app });
+    await this.#options.refresh(watch);
     const [deployed] = await this.#begin(app, [watch], order, nowMs);
     if (deployed === undefined) return refuse({ kind: 'unknown-device', udid: watch });
     if (!deployed.outcome.ok) return deployed.outcome;

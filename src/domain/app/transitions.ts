@@ -107,7 +107,12 @@ function taken(machine: Machine, answer: Taken, nowMs: EpochMs): Transition {
   const facts = detail === null ? {} : { detail };
   const verdict = machine.action === 'remove' ? null : judgeInstallAnswer(state, rejection);
   if (verdict?.kind === 'missed') return setBack(machine, verdict, nowMs, facts);
-  const waits = reports && rejection !== ALREADY_INSTALLED;
+  // A device reports what changes: of what is as it was already, it is asked.
+  const unchanged =
+    state === 'Managed' ||
+    rejection === ALREADY_INSTALLED ||
+    (machine.action === 'remove' && outcome === 'error');
+  const waits = reports && !unchanged;
   const next: Machine = {
     ...machine,
     phase: 'confirming',

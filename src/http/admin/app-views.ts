@@ -59,6 +59,7 @@ export function deploymentView(deployment: Deployment) {
   const { deploymentId, app, kind, watch, phone, machine, commandUuid } = deployment;
   const { action, state, phase, attempt, reason, seen, dueAtMs } = machine;
   const isRunning = state === 'running';
+  const ended = isRunning || state === 'superseded' ? undefined : deployment.timeline.at(-1)?.step;
   return {
     deploymentId,
     app,
@@ -68,7 +69,7 @@ export function deploymentView(deployment: Deployment) {
     phone,
     state,
     /** Where it is, or where it ended. */
-    step: stepOf(machine),
+    step: ended ?? stepOf(machine),
     phase: isRunning ? phase : null,
     attempt,
     reason,

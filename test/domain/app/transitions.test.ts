@@ -133,8 +133,13 @@ describe('an answer', () => {
   it('with an error to a removal leaves it to the device’s list', () => {
     const told = new Told('remove', 'standalone').tell({ kind: 'begin' }).tell(error('It is not managed.'));
     expect(told.machine).toMatchObject({ phase: 'confirming', state: 'running' });
-    expect(told.tell({ kind: 'time' }, REPORT_PATIENCE_MS).steps.at(-1)).toBe('→ ask watch');
+    expect(told.tell({ kind: 'time' }).steps.at(-1)).toBe('→ ask watch');
     expect(told.tell({ kind: 'listed', status: null }).machine.state).toBe('done');
+  });
+
+  it('that it is managed already has the device asked at once: it reports only what changes', () => {
+    const told = new Told('install', 'standalone').tell({ kind: 'begin' }).tell(taken('Managed'));
+    expect(told.tell({ kind: 'time' }, 0).steps.at(-1)).toBe('→ ask watch');
   });
 
   it('that the app is there already is believed once the device lists it', () => {
