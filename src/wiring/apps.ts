@@ -93,6 +93,7 @@ export function composeApps({ db, devices, commands, isKnown, ...need }: AppsNee
     admin: { apps: new Apps(apps, configurations, randomUuid), appPackages: packages, deployments },
     packages,
     runner,
+    urls,
     /** For the queue's consumer and the sweeper: deployments that are due. */
     carryOn: (nowMs: EpochMs) => carryOn(nowMs, PER_MESSAGE),
     /** After messages of a device that some deployment waits for: what fails is left to the sweeper. */
