@@ -55,6 +55,7 @@ export interface AppLibrary {
   remove(
     watchBundleId: string,
     precondition: Precondition | null,
+    nowMs: EpochMs,
   ): Promise<Outcome<{ readonly removed: true }, RemoveAppRefusal>>;
   /** What was given as `Configuration`, by side. */
   configuration(watchBundleId: string): Promise<Outcome<ConfigurationsBySide, UnknownApp>>;

@@ -69,12 +69,13 @@ export class Apps implements AppLibrary {
   async remove(
     id: string,
     precondition: Precondition | null,
+    nowMs: EpochMs,
   ): Promise<Outcome<{ removed: true }, RemoveAppRefusal>> {
     const current = await this.#store.find(id);
     if (current === null) return refuse({ kind: 'unknown-app', app: id });
     if (precondition !== null && !holds(precondition, current))
       return refuse({ kind: 'precondition-failed' });
-    switch (await this.#store.remove(id, current.version)) {
+    switch (await this.#store.remove(id, current.version, nowMs)) {
       case 'removed':
         return ok({ removed: true });
       case 'deployed':

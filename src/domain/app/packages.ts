@@ -15,7 +15,7 @@ import type { AppStore, ByteSpan, PackageBucket, PackageHasher, PackageWriter } 
 
 /** Of a ZIP archive's first entry (PKWARE APPNOTE 4.3.7). */
 const ZIP_MAGIC = [0x50, 0x4b, 0x03, 0x04];
-/** A manifest's URL lives as long as the command with it, and two days; the package's that it names two days more. */
+/** A manifest's URL lives as long as the command with it and two days; the package's that it names two days more. */
 const LEFT_OVER_AFTER_MS = ORDER_PATIENCE_MS + 2 * PACKAGE_URL_LIFE_MS;
 /** Per sweep. */
 const SWEEP_MAX = 50;

@@ -18,7 +18,7 @@ export interface AppStore {
   /** False when it is not there in this version any more. The package is not written. */
   replace(app: App, sealed: Bytes | null, version: string): Promise<boolean>;
   /** `deployed` while a deployment of it runs. Atomic. */
-  remove(watchBundleId: string, version: string): Promise<'removed' | 'changed' | 'deployed'>;
+  remove(watchBundleId: string, version: string, nowMs: EpochMs): Promise<'removed' | 'changed' | 'deployed'>;
 
   beginPackage(packageId: string, watchBundleId: string, nowMs: EpochMs): Promise<void>;
   /** The package becomes the app's, if the app is there: what it had before is left over. */
@@ -29,8 +29,8 @@ export interface AppStore {
   ): Promise<boolean>;
   /** Of a package that a URL names, whether or not it is its app's still. */
   findPackage(packageId: string): Promise<(StoredPackage & { readonly watchBundleId: string }) | null>;
-  /** No app's, and begun before that. */
-  leftOverPackages(beganBeforeMs: EpochMs, limit: number): Promise<readonly string[]>;
+  /** No app's, since before that. */
+  leftOverPackages(sinceBeforeMs: EpochMs, limit: number): Promise<readonly string[]>;
   forgetPackages(packageIds: readonly string[]): Promise<void>;
 }
 

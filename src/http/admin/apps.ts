@@ -51,7 +51,7 @@ export function apps({ apps: library, appPackages, deployments }: AdminServices)
   app.delete('/:app', async (c) => {
     const precondition = readPrecondition(c);
     if (!precondition.ok) return refused(c, precondition.refusal);
-    const removed = await library.remove(c.req.param('app'), precondition.value);
+    const removed = await library.remove(c.req.param('app'), precondition.value, c.get('nowMs'));
     return removed.ok ? c.body(null, 204) : refused(c, removed.refusal);
   });
 

@@ -8,7 +8,7 @@ import type { AppStore } from '../../domain/app/ports.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import { type Outcome, ok } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
-import { type Bound, blob, type Database } from './database.ts';
+import { type Bound, blob, type Database, type Statement } from './database.ts';
 
 interface Row {
   watch_bundle_id: string;
@@ -84,20 +84,26 @@ export class D1Apps implements AppStore {
     return changes > 0;
   }
 
-  async remove(watchBundleId: string, version: string): Promise<'removed' | 'changed' | 'deployed'> {
+  async remove(
+    watchBundleId: string,
+    version: string,
+    nowMs: EpochMs,
+  ): Promise<'removed' | 'changed' | 'deployed'> {
     const running = "SELECT 1 FROM app_deployments WHERE app_id = ?1 AND state = 'running'";
-    const changes = await this.#db.run(
-      `DELETE FROM apps WHERE watch_bundle_id = ?1 AND version = ?2 AND NOT EXISTS (${running})`,
-      watchBundleId,
-      version,
-    );
-    if (changes > 0) return 'removed';
+    const [changes] = await this.#db.batch([
+      {
+        sql: `DELETE FROM apps WHERE watch_bundle_id = ?1 AND version = ?2 AND NOT EXISTS (${running})`,
+        bound: [watchBundleId, version],
+      },
+      leaveOver(watchBundleId, nowMs),
+    ]);
+    if (changes === 1) return 'removed';
     return (await this.#db.first(running, watchBundleId)) === null ? 'changed' : 'deployed';
   }
 
   async beginPackage(packageId: string, watchBundleId: string, nowMs: EpochMs): Promise<void> {
     await this.#db.run(
-      'INSERT INTO app_packages (package_id, app_id, created_at_ms) VALUES (?, ?, ?)',
+      'INSERT INTO app_packages (package_id, app_id, created_at_ms, left_over_since_ms) VALUES (?1, ?2, ?3, ?3)',
       packageId,
       watchBundleId,
       nowMs,
@@ -111,13 +117,14 @@ export class D1Apps implements AppStore {
   ): Promise<boolean> {
     const [, changed] = await this.#db.batch([
       {
-        sql: 'UPDATE app_packages SET details = ? WHERE package_id = ?',
+        sql: 'UPDATE app_packages SET details = ?, left_over_since_ms = NULL WHERE package_id = ?',
         bound: [JSON.stringify(details), packageId],
       },
       {
         sql: 'UPDATE apps SET package_id = ?, version = ?, updated_at_ms = ? WHERE watch_bundle_id = ?',
         bound: [packageId, version, nowMs, watchBundleId],
       },
+      leaveOver(watchBundleId, nowMs),
     ]);
     return (changed ?? 0) > 0;
   }
@@ -132,12 +139,10 @@ export class D1Apps implements AppStore {
     return { ...details, packageId, createdAtMs: row.created_at_ms, watchBundleId: row.app_id };
   }
 
-  async leftOverPackages(beganBeforeMs: EpochMs, limit: number): Promise<readonly string[]> {
+  async leftOverPackages(sinceBeforeMs: EpochMs, limit: number): Promise<readonly string[]> {
     const rows = await this.#db.all<{ package_id: string }>(
-      `SELECT package_id FROM app_packages p WHERE created_at_ms < ?
-         AND NOT EXISTS (SELECT 1 FROM apps a WHERE a.watch_bundle_id = p.app_id AND a.package_id = p.package_id)
-       ORDER BY created_at_ms LIMIT ?`,
-      beganBeforeMs,
+      'SELECT package_id FROM app_packages WHERE left_over_since_ms < ? ORDER BY left_over_since_ms LIMIT ?',
+      sinceBeforeMs,
       limit,
     );
     return rows.map((row) => row.package_id);
@@ -149,6 +154,15 @@ export class D1Apps implements AppStore {
       JSON.stringify(packageIds),
     );
   }
+}
+
+/** Packages of the app that it does not have any more. */
+function leaveOver(watchBundleId: string, nowMs: EpochMs): Statement {
+  return {
+    sql: `UPDATE app_packages SET left_over_since_ms = ?2 WHERE app_id = ?1 AND left_over_since_ms IS NULL
+            AND package_id NOT IN (SELECT package_id FROM apps WHERE package_id IS NOT NULL)`,
+    bound: [watchBundleId, nowMs],
+  };
 }
 
 function columns(app: App, sealed: Bytes | null): Bound[] {

@@ -7,9 +7,12 @@ CREATE TABLE app_packages (
   app_id TEXT NOT NULL,
   -- JSON of what the manifest tells; NULL while it is being uploaded, and for ever if that failed.
   details TEXT,
-  created_at_ms INTEGER NOT NULL
+  created_at_ms INTEGER NOT NULL,
+  -- Since when it is no app's: from the start, until it is an app's, and again from when another took its place.
+  left_over_since_ms INTEGER
 ) STRICT;
 CREATE INDEX app_packages_by_app ON app_packages (app_id);
+CREATE INDEX app_packages_left_over ON app_packages (left_over_since_ms) WHERE left_over_since_ms IS NOT NULL;
 
 CREATE TABLE apps (
   watch_bundle_id TEXT PRIMARY KEY CHECK (length(watch_bundle_id) <= 155),
