@@ -61,11 +61,11 @@ export default {
   },
 
   async scheduled(controller: ScheduledController, env: Env): Promise<void> {
-    const { commands, due, events } = fleetFor(env);
+    const { sweeper, due, events } = fleetFor(env);
     const nowMs = epochMs(controller.scheduledTime);
     // None waits for another, nor for ever: what one cannot mend must not keep the rest from being made good.
     const swept = await Promise.allSettled([
-      commands.sweep(nowMs),
+      sweeper.sweep(nowMs),
       events.sweep(nowMs),
       due.sweep(),
       sweepApps(env, nowMs),

@@ -41,6 +41,7 @@ export type LogEvent =
   | 'manifest-missed'
   | 'queue-failed'
   | 'deployment-missed'
+  | 'command-given-up'
   | 'sweep'
   | 'admin'
   | 'unavailable'

@@ -3,11 +3,17 @@
  * configuration; a broken configuration is a rejected promise, so every request reports it.
  */
 
-import { type Config, readAccessRights, readConfig } from './config.ts';
+import { readAccessRights, readConfig } from './config.ts';
 import { BootstrapKey } from './domain/admin/bootstrap-key.ts';
+import type { GatheredServices } from './domain/admin/order-services.ts';
 import type { AdminServices } from './domain/admin/services.ts';
 import { CommandAdmission } from './domain/command/admission.ts';
+import { AvailableCommands } from './domain/command/advisor.ts';
+import { CommandChannel } from './domain/command/channel.ts';
+import { CommandContents } from './domain/command/content.ts';
+import { commandSecrets } from './domain/command/seal.ts';
 import { CommandQueue } from './domain/command/service.ts';
+import { CommandSweeper } from './domain/command/sweeper.ts';
 import { DeclarativeManagementService } from './domain/declaration/ddm.ts';
 import { DryRuns } from './domain/declaration/dry-run.ts';
 import { DueManifests } from './domain/declaration/due.ts';
@@ -29,9 +35,9 @@ import { DeviceIdentityRegister } from './domain/identity/register.ts';
 import { ScepService } from './domain/identity/scep-service.ts';
 import type { Udid } from './domain/ids.ts';
 import { PhoneEnrollment } from './domain/pairing/phone-enrollment.ts';
-import type { ProfileBuilder } from './domain/pairing/ports.ts';
 import { PairingService } from './domain/pairing/service.ts';
 import { machineInfoVerifier, tokenKeys } from './domain/pairing/verifiers.ts';
+import { ProfileBuilds } from './domain/profile/service.ts';
 import { ObjectDevices } from './durable/device/gateway.ts';
 import { issuanceCells } from './durable/issuance/cells.ts';
 import { durablePairings } from './durable/pairing/pairings.ts';
@@ -43,13 +49,10 @@ import { signAttached } from './pki/cms-sign.ts';
 import { sha256Hex } from './pki/digest.ts';
 import { ForeignIssuers } from './pki/jwks.ts';
 import { PairingTokenKeys } from './pki/jws.ts';
-import { type Authority, importAuthority } from './pki/keys.ts';
+import { importAuthority } from './pki/keys.ts';
 import { randomBytes, randomUuid } from './pki/random.ts';
 import { importSealKey, openSecret, type SealKey, sealSecret } from './pki/seal.ts';
-import {
-  buildEnrollmentProfile,
-  ENROLLMENT_PROFILE_IDENTIFIER,
-} from './protocol/profile/enrollment-profile.ts';
+import { ENROLLMENT_PROFILE_IDENTIFIER } from './protocol/profile/enrollment-profile.ts';
 import { LogWaker } from './push/log-waker.ts';
 import { EscapementError, Fault } from './std/outcome.ts';
 import { epochMs } from './std/time.ts';
@@ -65,6 +68,7 @@ import { D1Devices } from './storage/d1/devices.ts';
 import { D1Due } from './storage/d1/due.ts';
 import { D1Events } from './storage/d1/events.ts';
 import { D1ExpectedDevices } from './storage/d1/expected-devices.ts';
+import { GatheringDatabase } from './storage/d1/gathered.ts';
 import { D1Groups } from './storage/d1/groups.ts';
 import { D1Members } from './storage/d1/members.ts';
 import { D1PairingReader } from './storage/d1/pairings.ts';
@@ -74,6 +78,7 @@ import { fetchJwks } from './storage/jwks-fetch.ts';
 import { KvRendered } from './storage/kv/rendered.ts';
 import { QueueDue } from './storage/queue/due.ts';
 import { type AppComposition, composeApps } from './wiring/apps.ts';
+import { profileBuilder } from './wiring/profile-builder.ts';
 
 /** What requests are served with, and what goes on without one. */
 type Composition = Services & { readonly background: AppComposition };
@@ -89,7 +94,7 @@ export function servicesFor(env: Env): Promise<Composition> {
   return services;
 }
 
-/** What needs no secret: the device's side of the queue and the assignments. Objects use it too. */
+/** What needs no secret: the sweeper's side of the queue, and the assignments. Objects use it too. */
 export function fleetFor(env: Env) {
   const db = new Database(env.DB);
   const devices = new ObjectDevices(env.DEVICE);
@@ -98,7 +103,8 @@ export function fleetFor(env: Env) {
   const events = new D1Events(db);
   const waker = new LogWaker(consoleLog());
   const admission = new CommandAdmission({ accessRights: () => readAccessRights(env), isEnrollmentProfile });
-  const commands = new CommandQueue({ store: new D1Commands(db), devices, waker, isKnown, admission });
+  const store = new D1Commands(db);
+  const sweeper = new CommandSweeper({ store, devices, waker });
   const manifests = new ManifestCompiler({
     devices,
     source: new D1Assignments(db),
@@ -113,15 +119,39 @@ export function fleetFor(env: Env) {
     queue: new QueueDue(env.FANOUT, consoleLog()),
     manifests,
   });
-  return { db, devices, index, isKnown, events, waker, admission, commands, manifests, due };
+  return { db, devices, index, isKnown, events, waker, admission, store, sweeper, manifests, due };
+}
+
+/** Both ends of the command queue, which need the key that commands are sealed with. */
+export function commandsFor(env: Env, fleet: ReturnType<typeof fleetFor>, key: SealKey) {
+  const { store, devices, waker, isKnown, admission } = fleet;
+  const contents = new CommandContents(commandSecrets(key));
+  const queue = { devices, waker, contents, admission };
+  const commands = new CommandQueue({ ...queue, store, isKnown });
+  const gathered = (): GatheredServices => {
+    const database = new GatheringDatabase(env.DB);
+    const index = new D1Devices(database);
+    const over = { store: new D1Commands(database), isKnown: (udid: Udid) => index.isKnown(udid) };
+    return { commands: new CommandQueue({ ...queue, ...over }), devices: new FreshDirectory(index, devices) };
+  };
+  const channel = new CommandChannel({
+    store,
+    devices,
+    contents,
+    onGivenUp: (udid, commandUuid, status) =>
+      consoleLog().event('command-given-up', { udid, commandUuid, reason: status }),
+  });
+  return { commands, gathered, channel };
 }
 
 async function build(env: Env): Promise<Composition> {
   const config = await readConfig(env);
-  const { db, devices, index, isKnown, events, commands, manifests, due } = fleetFor(env);
+  const fleet = fleetFor(env);
+  const { db, devices, index, isKnown, events, admission, manifests, due } = fleet;
   const authority = await importAuthority(config.caCertificatePem, config.caKeyPem.expose());
   const keys = await PairingTokenKeys.import(config.tokenKeys.expose());
   const sealKey = await importSealKey(config.storageKey.expose());
+  const { commands, gathered, channel } = commandsFor(env, fleet, sealKey);
 
   const store = new D1Declarations(db);
   const rendered = new KvRendered(env.RENDERED);
@@ -209,6 +239,8 @@ async function build(env: Env): Promise<Composition> {
     events,
     pause: (ms) => scheduler.wait(ms),
     commands,
+    commandAdvisor: new AvailableCommands({ devices, isKnown, admission }),
+    gathered,
     watchEnrollment,
     pairings: new D1PairingReader(db, pairingStore),
     expectedDevices,
@@ -216,6 +248,7 @@ async function build(env: Env): Promise<Composition> {
     declarations,
     assets: uploads.assets,
     profiles: uploads.profiles,
+    profileBuilder: new ProfileBuilds({ sha256Hex, isEnrollmentProfile }),
     sets: new Sets({ store: sets, groups, library, manifests, due, devices, isKnown, newUuid: randomUuid }),
     groups: new Groups({ store: groups, due, newUuid: randomUuid }),
     settings: new Settings({
@@ -246,7 +279,7 @@ async function build(env: Env): Promise<Composition> {
     jwks: keys.publicJwks(),
     mdm: {
       verifier: new DeviceVerifier(ownChain, records),
-      commands,
+      commands: channel,
       checkIn: new CheckInService({
         devices,
         pairing,
@@ -304,24 +337,6 @@ function uploadSeal(key: SealKey): UploadSeal {
       const opened = await openSecret(key, sealed, context(identifier));
       return opened.ok ? opened.value : null;
     },
-  };
-}
-
-function profileBuilder(config: Config, authority: Authority): ProfileBuilder {
-  const { publicUrl, organization, pushTopic: topic } = config;
-  return {
-    build: (subject, challenge) =>
-      buildEnrollmentProfile({
-        platform: subject.platform,
-        organization,
-        topic,
-        serverUrl: `${publicUrl}/mdm/connect`,
-        checkInUrl: `${publicUrl}/mdm/checkin`,
-        accessRights: config.accessRights,
-        scep: { url: `${publicUrl}/scep`, challenge, subject: { udid: subject.udid } },
-        caCertificateDer: authority.certificate.der,
-        uuids: { profile: randomUuid(), ca: randomUuid(), scep: randomUuid(), mdm: randomUuid() },
-      }),
   };
 }
 

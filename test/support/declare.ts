@@ -58,7 +58,14 @@ export async function given(...args: Parameters<typeof say>): Promise<Given> {
 /** DeclarativeManagement commands of the device, as administrators see them, newest first. */
 export async function listed(device: TestDevice): Promise<(string | null)[][]> {
   await device.object.flush();
-  const page = value(await fleet.commands.list(device.udid, { cursor: null, limit: 100 }, START));
+  const page = value(
+    await fleet.commands.list(
+      device.udid,
+      { state: null, requestType: null },
+      { cursor: null, limit: 100 },
+      START,
+    ),
+  );
   return page.items
     .filter((one) => one.requestType === 'DeclarativeManagement')
     .map((one) => [one.commandUuid, one.state]);

@@ -13,16 +13,19 @@ import { ObjectDevices } from '../../src/durable/device/gateway.ts';
 import type { DeviceObject } from '../../src/index.ts';
 import { sha256Hex } from '../../src/pki/digest.ts';
 import { randomUuid } from '../../src/pki/random.ts';
+import { importSealKey } from '../../src/pki/seal.ts';
 import type { PlistDict, PlistValue } from '../../src/protocol/plist/value.ts';
 import { type Bytes, readUtf8, utf8 } from '../../src/std/bytes.ts';
 import { addMs, type EpochMs, epochMs } from '../../src/std/time.ts';
 import { D1CertificateRecords } from '../../src/storage/d1/certificates.ts';
 import { type Bound, Database } from '../../src/storage/d1/database.ts';
-import { fleetFor } from '../../src/wiring.ts';
+import { commandsFor, fleetFor } from '../../src/wiring.ts';
 import { serial, udid, value } from './pairing.ts';
 
 export const devices = new ObjectDevices(env.DEVICE);
-export const fleet = fleetFor(env);
+const scheduled = fleetFor(env);
+/** As the Worker has them, both ends of the queue included. */
+export const fleet = { ...scheduled, ...commandsFor(env, scheduled, await importSealKey(env.STORAGE_KEY)) };
 export const database = new Database(env.DB);
 const certificates = new D1CertificateRecords(database);
 
@@ -214,7 +217,7 @@ export async function exchange(
   const { nowMs = START, digest = device.pin, content = new Map() } = over;
   const caller = new VerifiedDevice(device.udid, digest);
   const own = { udid: device.udid, status, commandUuid, errorChain: [], userId: null, content };
-  return value(await fleet.commands.connect(caller, { ...own, raw: utf8(`<${status}/>`) }, nowMs));
+  return value(await fleet.channel.connect(caller, { ...own, raw: utf8(`<${status}/>`) }, nowMs));
 }
 
 export function commandIn(body: Bytes): CommandUuid {

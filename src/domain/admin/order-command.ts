@@ -29,6 +29,8 @@ export interface CommandOrder {
   /** The serial number that the administrator repeated, if any. */
   readonly confirmedSerial: SerialNumber | null;
   readonly allowUnknown: boolean;
+  /** The command that it repeats, if any. */
+  readonly requeuedFrom?: CommandUuid;
 }
 
 export interface Ordered extends Enqueued, Consequences {}
@@ -44,12 +46,9 @@ export async function orderCommand(
 ): Promise<Outcome<Ordered, OrderRefusal>> {
   const consequences = await confirmedConsequences(services, order);
   if (!consequences.ok) return consequences;
-  const { udid, commandUuid, requestType, command, expiresAtMs, push, allowUnknown } = order;
-  const priority = order.priority ?? defaultPriority(requestType);
-  const enqueued = await services.commands.enqueue(
-    { udid, commandUuid, requestType, command, priority, expiresAtMs, push, allowUnknown },
-    nowMs,
-  );
+  const { confirmedSerial, ...ordered } = order;
+  const priority = order.priority ?? defaultPriority(order.requestType);
+  const enqueued = await services.commands.enqueue({ ...ordered, priority }, nowMs);
   return enqueued.ok ? ok({ ...enqueued.value, ...consequences.value }) : enqueued;
 }
 

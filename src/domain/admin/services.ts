@@ -6,6 +6,7 @@
  * listing and its filter, so a cursor is never taken to another listing; a service still answers
  * `malformed-cursor` for a string it could not have made.
  */
+import type { JsonValue } from '../../protocol/plist/json.ts';
 import type { PlistDict } from '../../protocol/plist/value.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import type { Outcome } from '../../std/outcome.ts';
@@ -17,6 +18,7 @@ import type { EventFeed } from '../event/feed.ts';
 import type { LinkGrant } from '../identity/one-time-link.ts';
 import type { CommandUuid, Platform, SerialNumber, Udid } from '../ids.ts';
 import type { AppServices } from './app-services.ts';
+import type { CommandFilter, CommandPage, RepeatableCommand, RepeatRefusal } from './command-services.ts';
 import type {
   Changed,
   DeclarationLibrary,
@@ -26,6 +28,8 @@ import type {
   UnknownGroup,
 } from './declaration-services.ts';
 import type { DryRunner } from './dry-run-services.ts';
+import type { CommandAdvisor, GatheredServices } from './order-services.ts';
+import type { ProfileBuilder } from './profile-build-services.ts';
 import type { AssetLibrary, ProfileLibrary } from './upload-services.ts';
 
 /** Who is asking. `id` names the key in records; it is not the key. */
@@ -124,6 +128,18 @@ export interface CommandSummary {
 export interface CommandRecord extends CommandSummary {
   /** The device's plist exactly as it came. */
   readonly result: Bytes | null;
+  /** As it was ordered, with what is secret masked; null where that was not kept. */
+  readonly command: JsonValue | null;
+  /** Null where it was not kept. */
+  readonly priority: CommandPriority | null;
+  /** The last time it went out; `null` when it never did, or was not kept. */
+  readonly deliveredAtMs: EpochMs | null;
+  readonly deliveries: number;
+  readonly notNows: number;
+  /** The command that it repeats. */
+  readonly requeuedFrom: CommandUuid | null;
+  /** Those that repeat it, oldest first. */
+  readonly requeuedAs: readonly CommandUuid[];
 }
 
 export interface NewCommand {
@@ -139,6 +155,8 @@ export interface NewCommand {
   readonly push: boolean;
   /** Takes keys, and a whole command, that the catalog does not know. */
   readonly allowUnknown?: boolean;
+  /** The command that it repeats, if any. */
+  readonly requeuedFrom?: CommandUuid;
 }
 
 export interface Enqueued {
@@ -172,9 +190,10 @@ export interface CommandService {
   /** Newest first. */
   list(
     udid: Udid,
+    filter: CommandFilter,
     page: PageQuery,
     nowMs: EpochMs,
-  ): Promise<Outcome<Page<CommandSummary>, MalformedCursor | UnknownDevice>>;
+  ): Promise<Outcome<CommandPage, MalformedCursor | UnknownDevice>>;
   /** Also finds commands of earlier enrollments, as long as history is kept. */
   find(udid: Udid, commandUuid: CommandUuid, nowMs: EpochMs): Promise<CommandRecord | null>;
   cancel(
@@ -182,6 +201,13 @@ export interface CommandService {
     commandUuid: CommandUuid,
     nowMs: EpochMs,
   ): Promise<Outcome<CommandSummary, CancelRefusal>>;
+  /** What an ended command said. One that the device acknowledged is only given out if `again` says so. */
+  repeatable(
+    udid: Udid,
+    commandUuid: CommandUuid,
+    again: boolean,
+    nowMs: EpochMs,
+  ): Promise<Outcome<RepeatableCommand, RepeatRefusal>>;
 }
 
 // Watch enrollment
@@ -335,6 +361,9 @@ export interface AdminServices extends AppServices {
   readonly status: DeviceStatus;
   readonly events: EventFeed;
   readonly commands: CommandService;
+  readonly commandAdvisor: CommandAdvisor;
+  /** For one request that calls them many times at once. */
+  readonly gathered: () => GatheredServices;
   readonly watchEnrollment: WatchEnrollmentService;
   readonly pairings: PairingReader;
   readonly expectedDevices: ExpectedDevices;
@@ -342,6 +371,7 @@ export interface AdminServices extends AppServices {
   readonly declarations: DeclarationLibrary;
   readonly assets: AssetLibrary;
   readonly profiles: ProfileLibrary;
+  readonly profileBuilder: ProfileBuilder;
   readonly sets: DeclarationSets;
   readonly groups: DeviceGroups;
   readonly settings: DeviceSettings;

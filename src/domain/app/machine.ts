@@ -76,7 +76,12 @@ export type DeploymentEvent =
   /** The command will not be answered any more. */
   | { readonly kind: 'unanswered'; readonly how: 'expired' | 'canceled' | 'timed-out' }
   /** It could not be queued. */
-  | { readonly kind: 'refused'; readonly reason: string; readonly permanent: boolean }
+  | {
+      readonly kind: 'refused';
+      readonly reason: string;
+      readonly detail: string | null;
+      readonly permanent: boolean;
+    }
   | { readonly kind: 'listed'; readonly status: AppStatus }
   /** By a status report; since when the device reports it. */
   | { readonly kind: 'reported'; readonly status: AppStatus; readonly sinceMs: EpochMs }

@@ -10,7 +10,7 @@ import {
   readManagedStatus,
 } from '../../protocol/mdm/app-answers.ts';
 import { addMs, type EpochMs, MINUTE_MS } from '../../std/time.ts';
-import type { CommandRecord, CommandService } from '../admin/services.ts';
+import type { CommandRecord, CommandService, EnqueueRefusal } from '../admin/services.ts';
 import type { CommandUuid, Udid } from '../ids.ts';
 import type { Side } from './app.ts';
 import { commandPlist } from './commands.ts';
@@ -22,7 +22,7 @@ import {
   type TimelineEntry,
   type Transition,
 } from './machine.ts';
-import type { OrderContents } from './order-contents.ts';
+import type { ContentRefusal, OrderContents } from './order-contents.ts';
 import type { Deployment, DeploymentDevices, DeploymentStore } from './ports.ts';
 import { transition } from './transitions.ts';
 import { fromReported } from './verdicts.ts';
@@ -202,8 +202,7 @@ export class DeploymentRunner {
     const order = orderOf(deployment.machine);
     if (order === null) return null;
     const content = await this.#options.contents.make(deployment, order, nowMs);
-    if (!content.ok)
-      return { event: { kind: 'refused', reason: content.refusal.kind, permanent: true }, atMs: nowMs };
+    if (!content.ok) return refused(content.refusal, nowMs);
     const { expiresAtMs, side } = order;
     const command = commandPlist(content.value);
     const queued = await this.#options.commands.enqueue(
@@ -216,8 +215,7 @@ export class DeploymentRunner {
     // The UUID is this deployment's alone: what it names was queued by a step that ran before, and says what the app
     // said then.
     if (queued.ok || queued.refusal.kind === 'command-conflict') return null;
-    const reason = queued.refusal.kind;
-    return { event: { kind: 'refused', reason, permanent: reason !== 'queue-full' }, atMs: nowMs };
+    return refused(queued.refusal, nowMs);
   }
 
   /** The side whose enrollment is over: that which is worked on, and the iPhone of a watch that is to get an app. */
@@ -248,6 +246,24 @@ export class DeploymentRunner {
     for (const earlier of await this.#options.store.unclearedBefore(deployment))
       await this.#clear(earlier, nowMs);
   }
+}
+
+function refused(refusal: EnqueueRefusal | ContentRefusal, atMs: EpochMs): Happened {
+  const reason = refusal.kind;
+  const event = {
+    kind: 'refused',
+    reason,
+    detail: detailOf(refusal),
+    permanent: reason !== 'queue-full',
+  } as const;
+  return { event, atMs };
+}
+
+/** What the catalog has against the command, in words. */
+function detailOf(refusal: EnqueueRefusal | ContentRefusal): string | null {
+  const problems = 'problems' in refusal ? refusal.problems : 'problem' in refusal ? [refusal.problem] : [];
+  const words = problems.map(({ path, expected }) => `${path}: ${expected}`);
+  return words.length === 0 ? null : words.join('; ');
 }
 
 function isOut({ phase }: Machine): boolean {

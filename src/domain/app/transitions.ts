@@ -84,7 +84,7 @@ function answered(machine: Machine, event: DeploymentEvent, nowMs: EpochMs): Tra
       return setBack(machine, { reason: 'command-error', permanent: false }, nowMs, facts);
     }
     case 'refused':
-      return setBack(machine, event, nowMs);
+      return setBack(machine, event, nowMs, event.detail === null ? {} : { detail: event.detail });
     case 'unanswered':
       return fail(machine, { reason: `command-${event.how}` });
     case 'time':

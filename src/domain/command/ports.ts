@@ -1,41 +1,52 @@
 /** What the command queue needs from the fleet's records and from the devices' objects. */
+import type { Bytes } from '../../std/bytes.ts';
 import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
+import type { CommandFilter, CommandPage } from '../admin/command-services.ts';
 import type {
   CommandPriority,
   CommandRecord,
   CommandState,
-  CommandSummary,
   MalformedCursor,
-  Page,
   PageQuery,
 } from '../admin/services.ts';
 import type { CommandUuid, Udid } from '../ids.ts';
-import type { Candidate } from './queue.ts';
+import type { Candidate, CommandBody } from './queue.ts';
 
 export interface QueuedCommand {
   readonly commandUuid: CommandUuid;
   readonly udid: Udid;
   readonly enrollmentId: string;
   readonly requestType: string;
-  /** The plist that the device gets. */
-  readonly body: string;
+  readonly body: CommandBody;
   readonly priority: CommandPriority;
   readonly createdAtMs: EpochMs;
   readonly expiresAtMs: EpochMs | null;
   /** As `inventoryScope` says: what its answer may replace in the device's inventory. */
   readonly inventoryScope: string | null;
+  /** The command that it repeats. */
+  readonly requeuedFrom: CommandUuid | null;
 }
 
 /** A command that is committed, and for which enrollment; what an object is told of it. */
 export type UnnotedCommand = Pick<QueuedCommand, 'commandUuid' | 'udid' | 'enrollmentId'>;
 
+/** What was stored under a CommandUUID, for repeating it and for telling whether it is the same. */
+export interface StoredCommand {
+  readonly udid: Udid;
+  /** Null where it was not kept. */
+  readonly body: CommandBody | null;
+}
+
+/** A record without what the command says, which stands beside it as it is kept. */
+export type CommandRow = Omit<CommandRecord, 'command'> & Pick<StoredCommand, 'body'>;
+
 /** Pending commands and history. Durable on return; nothing here decides what a device is given. */
 export interface CommandStore {
   /** False when a command of this UUID exists, pending or in history, or `pendingMax` wait already. Atomic. */
   insert(command: QueuedCommand, pendingMax: number): Promise<boolean>;
-  /** What was stored under the UUID: whose, and the plist. Null when there is none. */
-  stored(commandUuid: CommandUuid): Promise<{ readonly udid: Udid; readonly body: string } | null>;
+  /** Null when there is none. */
+  stored(commandUuid: CommandUuid): Promise<StoredCommand | null>;
   /** In order of delivery, unexpired, of this enrollment. */
   next(udid: Udid, enrollmentId: string, nowMs: EpochMs, limit: number): Promise<readonly Candidate[]>;
   /** The device's object knows that work waits. */
@@ -44,8 +55,24 @@ export interface CommandStore {
   unnoted(createdBeforeMs: EpochMs, limit: number): Promise<readonly UnnotedCommand[]>;
   /** Moves expired commands that no device holds to history; returns how many. */
   expire(nowMs: EpochMs): Promise<number>;
-  find(udid: Udid, commandUuid: CommandUuid, nowMs: EpochMs): Promise<CommandRecord | null>;
-  list(udid: Udid, page: PageQuery, nowMs: EpochMs): Promise<Outcome<Page<CommandSummary>, MalformedCursor>>;
+  /** Deletes history that is too old or too much, a bounded part at a time; returns how many. */
+  prune(nowMs: EpochMs): Promise<number>;
+  find(udid: Udid, commandUuid: CommandUuid, nowMs: EpochMs): Promise<CommandRow | null>;
+  list(
+    udid: Udid,
+    filter: CommandFilter,
+    page: PageQuery,
+    nowMs: EpochMs,
+  ): Promise<Outcome<CommandPage, MalformedCursor>>;
+}
+
+/** Seals what commands say. What was sealed opens for its own device and CommandUUID only. */
+export interface CommandSecrets {
+  seal(udid: Udid, commandUuid: CommandUuid, plain: Bytes): Promise<Bytes>;
+  /** Null when it does not open: another key, another command's, or damaged. */
+  open(udid: Udid, commandUuid: CommandUuid, sealed: Bytes): Promise<Bytes | null>;
+  /** The token of a TokenUpdate, sealed when that came; null likewise. */
+  openUnlockToken(udid: Udid, sealed: Bytes): Promise<Bytes | null>;
 }
 
 /** Wakes a device by push. Best effort: a device that is not woken is found by the sweeper. */

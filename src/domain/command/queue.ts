@@ -10,11 +10,24 @@ import type { Bytes } from '../../std/bytes.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { CommandUuid } from '../ids.ts';
 
-export interface Outstanding {
+/** What a command says, as it is kept: sealed bytes are opened by whoever hands them to the device. */
+export interface CommandBody {
+  readonly sealed: boolean;
+  readonly bytes: Bytes;
+}
+
+/** How often a command went out and was put off, as far as is known. */
+export interface Attempts {
+  readonly deliveries: number;
+  readonly notNows: number;
+}
+
+export interface Outstanding extends Attempts {
   readonly commandUuid: CommandUuid;
   readonly requestType: string;
-  /** The response body exactly as it was sent, for the device that lost it. */
-  readonly body: Bytes;
+  /** The same bytes again, for the device that lost them. */
+  readonly body: CommandBody;
+  /** The last time. */
   readonly deliveredAtMs: EpochMs;
   /** After it the command is not said again; an answer that still comes counts. */
   readonly expiresAtMs: EpochMs | null;
@@ -73,12 +86,12 @@ export function decideNext(view: QueueView, effect: ReportEffect['kind']): NextS
 }
 
 /** A command row as D1 offers it. */
-export interface Candidate {
+export interface Candidate extends Attempts {
   readonly commandUuid: CommandUuid;
   readonly requestType: string;
   readonly urgent: boolean;
   readonly expiresAtMs: EpochMs | null;
-  readonly body: Bytes;
+  readonly body: CommandBody;
 }
 
 /**

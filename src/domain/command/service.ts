@@ -1,49 +1,46 @@
 /**
- * The command queue from both ends. Administrators enqueue: committed to D1, then the device's object is told,
- * then the device is woken; whatever fails after the commit, the sweeper makes good. Devices connect: the object
- * settles their result and decides whether D1 need be asked at all.
+ * The command queue from the administrators' end. What is ordered is committed to D1, sealed, then the device's object
+ * is told, then the device is woken; whatever fails after the commit, the sweeper makes good.
  */
-
-import type { ConnectReport } from '../../protocol/mdm/connect.ts';
-import { encodeCommand } from '../../protocol/mdm/connect.ts';
-import { isDict } from '../../protocol/plist/value.ts';
-import { type Bytes, readUtf8 } from '../../std/bytes.ts';
-import { type Outcome, ok, refuse, Unavailable } from '../../std/outcome.ts';
-import { addMs, type EpochMs, MINUTE_MS } from '../../std/time.ts';
+import { type Outcome, ok, refuse } from '../../std/outcome.ts';
+import type { EpochMs } from '../../std/time.ts';
+import type {
+  CommandFilter,
+  CommandPage,
+  RepeatableCommand,
+  RepeatRefusal,
+} from '../admin/command-services.ts';
 import type {
   CancelRefusal,
   CommandRecord,
   CommandService,
+  CommandState,
   CommandSummary,
   Enqueued,
   EnqueueRefusal,
   MalformedCursor,
   NewCommand,
-  Page,
   PageQuery,
   UnknownDevice,
 } from '../admin/services.ts';
 import type { DeviceDescription, Devices } from '../enrollment/device.ts';
-import type { DeviceRefusal } from '../enrollment/state.ts';
-import type { VerifiedDevice } from '../identity/verified-device.ts';
 import type { CommandUuid, Udid } from '../ids.ts';
 import { inventoryScope } from '../inventory/section.ts';
 import type { CommandAdmission } from './admission.ts';
-import type { CommandStore, UnnotedCommand, Waker } from './ports.ts';
+import { announce } from './announce.ts';
+import type { CommandContents } from './content.ts';
+import { maskCommand } from './mask.ts';
+import type { CommandRow, CommandStore, Waker } from './ports.ts';
 
 /** Design section 7: with 10,000 waiting something is wrong, and more would only hide it. */
 const PENDING_MAX = 10_000;
-/** How many rows a delivery looks at beyond those that must not go out: one is needed, some may be expired or new. */
-const CANDIDATES = 8;
-/** A command older than this that no object was told of was left behind by a failure, not by a slow request. */
-const UNNOTED_AFTER_MS = MINUTE_MS;
-/** Per sweep: at 5 minutes between sweeps this makes good 28,800 forgotten commands a day and more. */
-const SWEEP_MAX = 100;
+const ENDED: ReadonlySet<CommandState> = new Set(['acknowledged', 'error', 'expired', 'canceled']);
 
 export class CommandQueue implements CommandService {
   readonly #store: CommandStore;
   readonly #devices: Devices;
   readonly #waker: Waker;
+  readonly #contents: CommandContents;
   readonly #isKnown: (udid: Udid) => Promise<boolean>;
   readonly #admission: CommandAdmission;
 
@@ -52,46 +49,39 @@ export class CommandQueue implements CommandService {
     readonly store: CommandStore;
     readonly devices: Devices;
     readonly waker: Waker;
+    readonly contents: CommandContents;
     readonly isKnown: (udid: Udid) => Promise<boolean>;
     readonly admission: CommandAdmission;
   }) {
     this.#store = options.store;
     this.#devices = options.devices;
     this.#waker = options.waker;
+    this.#contents = options.contents;
     this.#isKnown = options.isKnown;
     this.#admission = options.admission;
   }
 
   async enqueue(command: NewCommand, nowMs: EpochMs): Promise<Outcome<Enqueued, EnqueueRefusal>> {
     const { udid, commandUuid } = command;
-    const body = readUtf8(encodeCommand(commandUuid, command.command)) ?? '';
-    const repeated = await this.#repeated(udid, commandUuid, body, nowMs);
+    const repeated = await this.#repeated(command, nowMs);
     if (repeated !== null) return repeated;
     const device = await this.#describe(udid);
     if (device === null) return refuse({ kind: 'unknown-device', udid });
     if (device.state === 'checked-out') return refuse({ kind: 'device-not-enrolled', state: device.state });
     const admitted = await this.#admission.judge(command, device);
     if (!admitted.ok) return admitted;
-    const { requestType, priority, expiresAtMs } = command;
+    const { requestType, priority, expiresAtMs, requeuedFrom = null } = command;
     const { enrollmentId } = device;
-    const row = {
-      commandUuid,
-      udid,
-      enrollmentId,
-      requestType,
-      body,
-      priority,
-      createdAtMs: nowMs,
-      expiresAtMs,
-      inventoryScope: inventoryScope(requestType, command.command),
-    };
+    const body = await this.#contents.seal(udid, commandUuid, command.command);
+    const named = { commandUuid, udid, enrollmentId, requestType, body, priority };
+    const scope = inventoryScope(requestType, command.command);
+    const row = { ...named, createdAtMs: nowMs, expiresAtMs, requeuedFrom, inventoryScope: scope };
     if (!(await this.#store.insert(row, PENDING_MAX))) {
       return (
-        (await this.#repeated(udid, commandUuid, body, nowMs)) ??
-        refuse({ kind: 'queue-full', pendingMax: PENDING_MAX })
+        (await this.#repeated(command, nowMs)) ?? refuse({ kind: 'queue-full', pendingMax: PENDING_MAX })
       );
     }
-    await this.#announce(row, command.push, nowMs);
+    await announce(this.#announcing, row, command.push, nowMs);
     const summary = {
       commandUuid,
       udid,
@@ -106,18 +96,20 @@ export class CommandQueue implements CommandService {
 
   async list(
     udid: Udid,
+    filter: CommandFilter,
     page: PageQuery,
     nowMs: EpochMs,
-  ): Promise<Outcome<Page<CommandSummary>, MalformedCursor | UnknownDevice>> {
+  ): Promise<Outcome<CommandPage, MalformedCursor | UnknownDevice>> {
     if (!(await this.#isKnown(udid))) return refuse({ kind: 'unknown-device', udid });
-    return this.#store.list(udid, page, nowMs);
+    return this.#store.list(udid, filter, page, nowMs);
   }
 
   async find(udid: Udid, commandUuid: CommandUuid, nowMs: EpochMs): Promise<CommandRecord | null> {
-    if (!(await this.#isKnown(udid))) return null;
-    // What the object has not yet told D1 is told now, so that a poll for a result sees it.
-    await this.#devices.of(udid).flush();
-    return this.#store.find(udid, commandUuid, nowMs);
+    const found = await this.#row(udid, commandUuid, nowMs);
+    if (found === null) return null;
+    const { body, ...record } = found;
+    const command = await this.#contents.read(udid, commandUuid, body);
+    return { ...record, command: command === null ? null : maskCommand(command) };
   }
 
   async cancel(
@@ -126,7 +118,7 @@ export class CommandQueue implements CommandService {
     nowMs: EpochMs,
   ): Promise<Outcome<CommandSummary, CancelRefusal>> {
     if (!(await this.#isKnown(udid))) return refuse({ kind: 'unknown-device', udid });
-    const before = await this.find(udid, commandUuid, nowMs);
+    const before = await this.#row(udid, commandUuid, nowMs);
     if (before === null) return refuse({ kind: 'unknown-command', commandUuid });
     const open = before.state === 'pending' || before.state === 'not-now';
     if (!open) return refuse({ kind: 'command-not-pending', state: before.state });
@@ -134,82 +126,50 @@ export class CommandQueue implements CommandService {
       return refuse({ kind: 'command-not-pending', state: 'delivered' });
     }
     await this.#devices.of(udid).flush();
-    const { result, ...summary } = before;
-    return ok({ ...summary, state: 'canceled', answeredAtMs: nowMs });
+    return ok({ ...summaryOf(before), state: 'canceled', answeredAtMs: nowMs });
   }
 
-  /** A message on the command channel: the next command's bytes, or null to end the session. */
-  async connect(
-    device: VerifiedDevice,
-    report: ConnectReport,
+  async repeatable(
+    udid: Udid,
+    commandUuid: CommandUuid,
+    again: boolean,
     nowMs: EpochMs,
-  ): Promise<Outcome<Bytes | null, DeviceRefusal>> {
-    const object = this.#devices.of(device.udid);
-    const { status, commandUuid } = report;
-    const step = await object.report(
-      device.certificateDigest,
-      {
-        status,
-        commandUuid,
-        raw: status === 'Idle' ? new Uint8Array(0) : report.raw,
-        supervised: toldSupervised(report),
-      },
-      nowMs,
-    );
-    if (!step.ok) return step;
-    if (step.value.kind === 'empty') return ok(null);
-    if (step.value.kind === 'deliver') return ok(step.value.body);
-    const limit = step.value.passedOver + CANDIDATES;
-    const candidates = await this.#store.next(device.udid, step.value.enrollmentId, nowMs, limit);
-    const complete = candidates.length < limit;
-    const { workTold } = step.value;
-    return object.offer(
-      device.certificateDigest,
-      { candidates, complete, workTold, lastStatus: status },
-      nowMs,
-    );
+  ): Promise<Outcome<RepeatableCommand, RepeatRefusal>> {
+    if (!(await this.#isKnown(udid))) return refuse({ kind: 'unknown-device', udid });
+    const found = await this.#row(udid, commandUuid, nowMs);
+    if (found === null) return refuse({ kind: 'unknown-command', commandUuid });
+    const { state, body, requestType, priority } = found;
+    if (!ENDED.has(state)) return refuse({ kind: 'command-not-ended', state });
+    // The object's own are the only ones in clear.
+    if (body?.sealed === false) return refuse({ kind: 'command-is-own' });
+    if (state === 'acknowledged' && !again) return refuse({ kind: 'command-acknowledged' });
+    const command = await this.#contents.read(udid, commandUuid, body);
+    if (command === null) return refuse({ kind: 'content-lost' });
+    return ok({ requestType, command, priority });
   }
 
-  /** A signed report that could not be read: true when the command that it belongs to was given up. */
-  async giveUpUnreadable(device: VerifiedDevice, nowMs: EpochMs): Promise<boolean> {
-    const settled = await this.#devices.of(device.udid).settleUnreadable(device.certificateDigest, nowMs);
-    return settled.ok && settled.value;
+  get #announcing() {
+    return { store: this.#store, devices: this.#devices, waker: this.#waker };
   }
 
-  /** Finds what failures left behind. Returns how many commands were made good. */
-  async sweep(nowMs: EpochMs): Promise<number> {
-    await this.#store.expire(nowMs);
-    const forgotten = await this.#store.unnoted(addMs(nowMs, -UNNOTED_AFTER_MS), SWEEP_MAX);
-    for (const command of forgotten) await this.#announce(command, true, nowMs);
-    return forgotten.length;
-  }
-
-  async #announce(command: UnnotedCommand, push: boolean, nowMs: EpochMs): Promise<void> {
-    const { udid, commandUuid, enrollmentId } = command;
-    try {
-      await this.#devices.of(udid).tellWork(enrollmentId, nowMs);
-      await this.#store.noted(commandUuid, nowMs);
-      if (push) await this.#waker.wake(udid);
-    } catch (error) {
-      // The command is committed; the sweeper tells the object. Anything but an outage is a bug and goes on.
-      if (!(error instanceof Unavailable)) throw error;
-    }
+  async #row(udid: Udid, commandUuid: CommandUuid, nowMs: EpochMs): Promise<CommandRow | null> {
+    if (!(await this.#isKnown(udid))) return null;
+    // What the object has not yet told D1 is told now, so that a poll for a result sees it.
+    await this.#devices.of(udid).flush();
+    return this.#store.find(udid, commandUuid, nowMs);
   }
 
   async #repeated(
-    udid: Udid,
-    commandUuid: CommandUuid,
-    body: string,
+    { udid, commandUuid, command }: NewCommand,
     nowMs: EpochMs,
   ): Promise<Outcome<Enqueued, EnqueueRefusal> | null> {
     const stored = await this.#store.stored(commandUuid);
     if (stored === null) return null;
-    if (stored.udid !== udid || stored.body !== body)
-      return refuse({ kind: 'command-conflict', commandUuid });
+    const same =
+      stored.udid === udid && (await this.#contents.isSame(udid, commandUuid, stored.body, command));
+    if (!same) return refuse({ kind: 'command-conflict', commandUuid });
     const record = await this.#store.find(udid, commandUuid, nowMs);
-    if (record === null) return null;
-    const { result, ...command } = record;
-    return ok({ command, created: false });
+    return record === null ? null : ok({ command: summaryOf(record), created: false });
   }
 
   async #describe(udid: Udid): Promise<DeviceDescription | null> {
@@ -217,9 +177,7 @@ export class CommandQueue implements CommandService {
   }
 }
 
-/** `IsSupervised` of a DeviceInformation answer: what tells that an iPhone cannot host managed watches. */
-function toldSupervised(report: ConnectReport): boolean | null {
-  const responses = report.content.get('QueryResponses');
-  const supervised = responses !== undefined && isDict(responses) ? responses.get('IsSupervised') : undefined;
-  return typeof supervised === 'boolean' ? supervised : null;
+function summaryOf(row: CommandSummary): CommandSummary {
+  const { commandUuid, udid, requestType, state, status, createdAtMs, expiresAtMs, answeredAtMs } = row;
+  return { commandUuid, udid, requestType, state, status, createdAtMs, expiresAtMs, answeredAtMs };
 }

@@ -7,7 +7,8 @@
 import type { Bytes } from '../../std/bytes.ts';
 import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
-import type { Candidate, ReportStatus } from '../command/queue.ts';
+import type { GivenUp } from '../command/content.ts';
+import type { Candidate, CommandBody, ReportStatus } from '../command/queue.ts';
 import type { DeclarationKind, DeclarationStatus, ManifestEntry } from '../declaration/manifest.ts';
 import type { KeptReport } from '../declaration/status.ts';
 import type { StatusChange, StatusItem, StatusMergeRefusal } from '../declaration/status-merge.ts';
@@ -24,9 +25,18 @@ export interface DeviceReport {
   readonly supervised: boolean | null;
 }
 
+/** The command that is outstanding, as its object keeps it. */
+export interface Delivery {
+  readonly commandUuid: CommandUuid;
+  readonly requestType: string;
+  readonly body: CommandBody;
+  /** The enrollment's, sealed, beside a command that takes it; null beside every other, and where there is none. */
+  readonly unlockToken: Bytes | null;
+}
+
 export type ConnectStep =
   | { readonly kind: 'empty' }
-  | { readonly kind: 'deliver'; readonly body: Bytes }
+  | { readonly kind: 'deliver'; readonly delivery: Delivery }
   /** Ask D1 for commands of this enrollment and come back with `offer`. */
   | {
       readonly kind: 'fetch';
@@ -102,7 +112,9 @@ export interface Device {
   /** The result in `report` is durable when this returns. */
   report(digest: string, report: DeviceReport, nowMs: EpochMs): Answer<ConnectStep>;
   /** Null ends the session; otherwise the chosen command is outstanding when this returns. */
-  offer(digest: string, offer: Offer, nowMs: EpochMs): Answer<Bytes | null>;
+  offer(digest: string, offer: Offer, nowMs: EpochMs): Answer<Delivery | null>;
+  /** The outstanding command, if it is this one, cannot be handed over and ends as failed. Says what comes next. */
+  giveUp(digest: string, commandUuid: CommandUuid, status: GivenUp, nowMs: EpochMs): Answer<ConnectStep>;
   /** Counts a signed report that could not be read; true when the outstanding command was given up for it. */
   settleUnreadable(digest: string, nowMs: EpochMs): Answer<boolean>;
   /** Commands of an enrollment that is not the live one are canceled. */

@@ -6,6 +6,7 @@
 
 import type { Bytes } from '../../std/bytes.ts';
 import type { EpochMs } from '../../std/time.ts';
+import type { Attempts } from '../command/queue.ts';
 import type { FleetStatus } from '../declaration/fleet-status.ts';
 import type { DeviceEvent } from '../event/event.ts';
 import type { Platform, SerialNumber, Udid } from '../ids.ts';
@@ -37,6 +38,9 @@ export function projectionOf(
   return { ...named, phoneUdid, pairingId, enrolledAtMs, ...seen };
 }
 
+/** How often a command went out, as of now: absolute, so that it may be told twice. Null where it was not counted. */
+export type Sent = (Attempts & { readonly deliveredAtMs: EpochMs }) | null;
+
 export type DeviceMessage =
   /** A command was answered: out of the queue, into history. */
   | {
@@ -48,11 +52,17 @@ export type DeviceMessage =
       readonly state: 'acknowledged' | 'error';
       readonly status: string;
       readonly answeredAtMs: EpochMs;
+      readonly sent: Sent;
       /** Null when it could not be read. */
       readonly raw: Bytes | null;
     }
   /** A command went out, or was put off. Says nothing that `result` does not outrank. */
-  | { readonly kind: 'progress'; readonly commandUuid: string; readonly state: 'delivered' | 'not-now' }
+  | {
+      readonly kind: 'progress';
+      readonly commandUuid: string;
+      readonly state: 'delivered' | 'not-now';
+      readonly sent: Sent;
+    }
   /** A command will not go out any more. */
   | {
       readonly kind: 'cancel';

@@ -14,6 +14,7 @@ export const EVENT_KINDS = [
   'declaration-changed',
   'device-enrolled',
   'device-checked-out',
+  'command-answered',
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
 
@@ -49,6 +50,15 @@ export type DeviceEvent =
       readonly active: boolean | null;
       readonly valid: DeclarationStatus['valid'] | null;
       readonly reasons: readonly EventReason[];
+    }
+  | {
+      readonly kind: 'command-answered';
+      readonly commandUuid: string;
+      /** Null when the command had been given up before the answer came. */
+      readonly requestType: string | null;
+      readonly state: 'acknowledged' | 'error';
+      /** The device's, or why the server gave it up. */
+      readonly status: string;
     }
   | ({ readonly kind: 'device-enrolled' | 'device-checked-out' } & Subject);
 

@@ -58,9 +58,11 @@ export class DeclareCommand {
       outstanding: {
         commandUuid,
         requestType: REQUEST_TYPE,
-        body,
+        body: { sealed: false, bytes: body },
         deliveredAtMs: nowMs,
         expiresAtMs: null,
+        deliveries: 1,
+        notNows: 0,
       },
       message: {
         kind: 'declared',

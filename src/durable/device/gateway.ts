@@ -42,6 +42,8 @@ export class ObjectDevices implements Devices {
           return (await device.idle(digest, nowMs)) ?? EMPTY;
         }),
       offer: (digest, offer, nowMs) => at((device) => device.offer(digest, offer, nowMs)),
+      giveUp: (digest, commandUuid, status, nowMs) =>
+        at((device) => device.giveUp(digest, commandUuid, status, nowMs)),
       settleUnreadable: (digest, nowMs) => at((device) => device.settleUnreadable(digest, nowMs)),
       tellWork: (enrollmentId, nowMs) => at((device) => device.tellWork(enrollmentId, nowMs)),
       cancel: (commandUuid, nowMs) => at((device) => device.cancel(commandUuid, nowMs)),

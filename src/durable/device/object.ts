@@ -10,6 +10,7 @@
  * the record that this device was here, without its secrets. Alarms drain the outbox.
  */
 import { DurableObject } from 'cloudflare:workers';
+import type { GivenUp } from '../../domain/command/content.ts';
 import type { DeclarationKind, ManifestEntry } from '../../domain/declaration/manifest.ts';
 import type { KeptReport } from '../../domain/declaration/status.ts';
 import type { StatusItem, StatusMergeRefusal } from '../../domain/declaration/status-merge.ts';
@@ -26,6 +27,7 @@ import {
 import type {
   ConnectStep,
   DeclarationReport,
+  Delivery,
   Device,
   DeviceDescription,
   DeviceReport,
@@ -52,6 +54,7 @@ import status from './schema/0002_status.sql';
 import statusOutbox from './schema/0003_status_outbox.sql';
 import declare from './schema/0004_declare.sql';
 import eventsOutbox from './schema/0005_events_outbox.sql';
+import sealedCommands from './schema/0006_sealed_commands.sql';
 import { CommandSession } from './session.ts';
 import { StatusStore } from './status-store.ts';
 import { DeviceStore } from './store.ts';
@@ -71,7 +74,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
 
   constructor(ctx: DurableObjectState, env: Env, outbox: DeviceOutboxPort, newUuid: () => string) {
     super(ctx, env);
-    migrate(ctx.storage, [init, status, statusOutbox, declare, eventsOutbox]);
+    migrate(ctx.storage, [init, status, statusOutbox, declare, eventsOutbox, sealedCommands]);
     this.#newUuid = newUuid;
     this.#store = new DeviceStore(ctx.storage.sql);
     this.#manifest = new ManifestStore(ctx.storage.sql);
@@ -138,8 +141,20 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
    * Chooses among the rows that D1 showed and makes the choice outstanding. Null ends the session; the wait is
    * cleared only if nobody told of new work since `report` answered.
    */
-  offer(digest: string, offer: Offer, nowMs: EpochMs): Outcome<Bytes | null, DeviceRefusal> {
+  offer(digest: string, offer: Offer, nowMs: EpochMs): Outcome<Delivery | null, DeviceRefusal> {
     return this.#asCaller(digest, nowMs, () => this.#session.offer(offer, nowMs));
+  }
+
+  /** The command that is out cannot be handed over: it ends as failed, and something else may come next. */
+  giveUp(
+    digest: string,
+    commandUuid: CommandUuid,
+    status: GivenUp,
+    nowMs: EpochMs,
+  ): Outcome<ConnectStep, DeviceRefusal> {
+    return this.#asCaller(digest, nowMs, ({ enrollmentId }) =>
+      this.#session.giveUp(enrollmentId, commandUuid, status, nowMs),
+    );
   }
 
   /**
@@ -236,8 +251,11 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   }
 
   get #session(): CommandSession {
-    const host = { udid: this.#udid, post: (message: DeviceMessage) => this.#post(message) };
-    return new CommandSession(this.#store, this.#declare, host);
+    return new CommandSession(this.#store, this.#declare, {
+      udid: this.#udid,
+      post: (message) => this.#post(message),
+      happened: (event, nowMs) => this.#revisions.happened([event], nowMs),
+    });
   }
 
   get #declare(): DeclareCommand {

@@ -135,9 +135,11 @@ export function readOutstanding(sql: SqlStorage): Outstanding | null {
   return {
     commandUuid: row['command_uuid'] as CommandUuid,
     requestType: row['request_type'] as string,
-    body: new Uint8Array(row['body'] as ArrayBuffer),
+    body: { sealed: row['sealed'] === 1, bytes: new Uint8Array(row['body'] as ArrayBuffer) },
     deliveredAtMs: row['delivered_at_ms'] as EpochMs,
     expiresAtMs: row['expires_at_ms'] as EpochMs | null,
+    deliveries: row['deliveries'] as number,
+    notNows: row['not_nows'] as number,
   };
 }
 
@@ -147,13 +149,17 @@ export function writeOutstanding(sql: SqlStorage, outstanding: Outstanding | nul
     return;
   }
   sql.exec(
-    `INSERT OR REPLACE INTO outstanding (one, command_uuid, request_type, body, delivered_at_ms, expires_at_ms)
-     VALUES (1, ?, ?, ?, ?, ?)`,
+    `INSERT OR REPLACE INTO outstanding (one, command_uuid, request_type, body, sealed, delivered_at_ms,
+       expires_at_ms, deliveries, not_nows)
+     VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)`,
     outstanding.commandUuid,
     outstanding.requestType,
-    outstanding.body,
+    outstanding.body.bytes,
+    Number(outstanding.body.sealed),
     outstanding.deliveredAtMs,
     outstanding.expiresAtMs,
+    outstanding.deliveries,
+    outstanding.notNows,
   );
 }
 

@@ -2,9 +2,11 @@
  * The device's side of the command queue, as its object plays it: what a report settles, what goes out next, what is
  * given up. Synchronous, inside the object's transaction; `domain/command/queue.ts` has the rules.
  */
-import { chooseCandidate, decideNext, decideReport } from '../../domain/command/queue.ts';
-import type { ConnectStep, DeviceReport, Offer } from '../../domain/enrollment/device.ts';
-import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
+import { type GivenUp, takesUnlockToken } from '../../domain/command/content.ts';
+import { chooseCandidate, decideNext, decideReport, type ReportEffect } from '../../domain/command/queue.ts';
+import type { ConnectStep, Delivery, DeviceReport, Offer } from '../../domain/enrollment/device.ts';
+import type { DeviceMessage, Sent } from '../../domain/enrollment/outbox.ts';
+import type { DeviceEvent } from '../../domain/event/event.ts';
 import type { CommandUuid, Udid } from '../../domain/ids.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import type { EpochMs } from '../../std/time.ts';
@@ -16,21 +18,25 @@ const UNREADABLE_MAX = 3;
 
 type Result = { readonly status: string; readonly raw: Bytes | null; readonly supervised: boolean | null };
 
+export interface SessionHost {
+  readonly udid: Udid;
+  readonly post: (message: DeviceMessage) => void;
+  readonly happened: (event: DeviceEvent, nowMs: EpochMs) => void;
+}
+
 export class CommandSession {
   readonly #store: DeviceStore;
   readonly #declare: DeclareCommand;
   readonly #udid: Udid;
   readonly #post: (message: DeviceMessage) => void;
+  readonly #happened: (event: DeviceEvent, nowMs: EpochMs) => void;
 
-  constructor(
-    store: DeviceStore,
-    declare: DeclareCommand,
-    host: { readonly udid: Udid; readonly post: (message: DeviceMessage) => void },
-  ) {
+  constructor(store: DeviceStore, declare: DeclareCommand, host: SessionHost) {
     this.#store = store;
     this.#declare = declare;
     this.#udid = host.udid;
     this.#post = host.post;
+    this.#happened = host.happened;
   }
 
   report(enrollmentId: string, report: DeviceReport, nowMs: EpochMs): ConnectStep {
@@ -41,24 +47,16 @@ export class CommandSession {
     if (effect.kind === 'not-now') this.#putOff(effect.commandUuid, nowMs);
     if (effect.kind === 'answered') this.#settle(effect.commandUuid, effect.state, report, nowMs);
     if (effect.kind === 'ignored') this.#takeLate(report, nowMs);
-    const next = decideNext(store, effect.kind);
-    const body = next === 'declare' ? this.#deliverDeclare(nowMs) : (store.outstanding?.body ?? null);
-    if (body !== null) return { kind: 'deliver', body };
-    if (next === 'fetch') {
-      // The object's own command may have a row there as well, from when it went out before.
-      const own = store.declare === null ? 0 : 1;
-      const passedOver = store.deferred.length + store.countUntold() + own;
-      return { kind: 'fetch', enrollmentId, workTold: store.progress.workTold, passedOver };
-    }
-    if (report.status !== 'NotNow') this.#wakeForDeferred();
-    return { kind: 'empty' };
+    const step = this.#next(enrollmentId, effect.kind, nowMs);
+    if (step.kind === 'empty' && report.status !== 'NotNow') this.#wakeForDeferred();
+    return step;
   }
 
   /** Makes its choice outstanding. Null ends the session. */
-  offer(offer: Offer, nowMs: EpochMs): Bytes | null {
+  offer(offer: Offer, nowMs: EpochMs): Delivery | null {
     const store = this.#store;
     // Another connection of the same device was faster: one command at a time, so it gets that one again.
-    if (store.outstanding !== null) return store.outstanding.body;
+    if (store.outstanding !== null) return this.#resend(nowMs);
     const ended = (commandUuid: CommandUuid) => store.ending(commandUuid) !== null;
     const chosen = chooseCandidate(offer.candidates, store.deferred, ended, nowMs);
     // A row of the object's own command, from when it went out before, is at most among the others: while that waits
@@ -71,19 +69,62 @@ export class CommandSession {
       if (offer.lastStatus !== 'NotNow') this.#wakeForDeferred();
       return null;
     }
-    const { commandUuid, requestType, body, expiresAtMs } = chosen;
-    store.saveOutstanding({ commandUuid, requestType, body, expiresAtMs, deliveredAtMs: nowMs });
-    this.#post({ kind: 'progress', commandUuid, state: 'delivered' });
-    return body;
+    const { commandUuid, requestType, body, expiresAtMs, deliveries, notNows } = chosen;
+    const attempts = { deliveries: deliveries + 1, notNows };
+    store.saveOutstanding({ commandUuid, requestType, body, expiresAtMs, deliveredAtMs: nowMs, ...attempts });
+    this.#post({ kind: 'progress', commandUuid, state: 'delivered', sent: this.#sent() });
+    return this.#delivery();
+  }
+
+  /** The outstanding command, if it is this one, ends as failed without having reached the device this time. */
+  giveUp(enrollmentId: string, commandUuid: CommandUuid, status: GivenUp, nowMs: EpochMs): ConnectStep {
+    if (this.#store.outstanding?.commandUuid === commandUuid)
+      this.#settle(commandUuid, 'error', { status, raw: null, supervised: null }, nowMs);
+    return this.#next(enrollmentId, 'answered', nowMs);
+  }
+
+  #next(enrollmentId: string, effect: ReportEffect['kind'], nowMs: EpochMs): ConnectStep {
+    const store = this.#store;
+    const next = decideNext(store, effect);
+    const delivery =
+      next === 'resend' ? this.#resend(nowMs) : next === 'declare' ? this.#deliverDeclare(nowMs) : null;
+    if (delivery !== null) return { kind: 'deliver', delivery };
+    if (next !== 'fetch') return { kind: 'empty' };
+    // The object's own command may have a row there as well, from when it went out before.
+    const own = store.declare === null ? 0 : 1;
+    const passedOver = store.deferred.length + store.countUntold() + own;
+    return { kind: 'fetch', enrollmentId, workTold: store.progress.workTold, passedOver };
+  }
+
+  #resend(nowMs: EpochMs): Delivery | null {
+    this.#store.countDelivery(nowMs);
+    return this.#delivery();
   }
 
   /** Null when none is due in this session. */
-  #deliverDeclare(nowMs: EpochMs): Bytes | null {
+  #deliverDeclare(nowMs: EpochMs): Delivery | null {
     const delivery = this.#declare.deliver(this.#udid, nowMs);
     if (delivery === null) return null;
     this.#store.saveOutstanding(delivery.outstanding);
     this.#post(delivery.message);
-    return delivery.outstanding.body;
+    return this.#delivery();
+  }
+
+  /** What is outstanding, for whoever hands it to the device. */
+  #delivery(): Delivery | null {
+    const { outstanding, enrollment } = this.#store;
+    if (outstanding === null) return null;
+    const { commandUuid, requestType, body } = outstanding;
+    const unlockToken = takesUnlockToken(requestType) ? (enrollment?.unlockToken ?? null) : null;
+    return { commandUuid, requestType, body, unlockToken };
+  }
+
+  /** Of what is outstanding. */
+  #sent(): Sent {
+    const { outstanding } = this.#store;
+    if (outstanding === null) return null;
+    const { deliveredAtMs, deliveries, notNows } = outstanding;
+    return { deliveredAtMs, deliveries, notNows };
   }
 
   /** True when the outstanding command was given up for a result that nobody can read. */
@@ -123,24 +164,31 @@ export class CommandSession {
     if (commandUuid === null || status === 'NotNow' || this.#store.ending(commandUuid) !== 'canceled') return;
     const state = status === 'Acknowledged' ? 'acknowledged' : 'error';
     const of = { udid: this.#udid, commandUuid, requestType: null };
-    this.#post({ kind: 'result', ...of, state, status, answeredAtMs: nowMs, raw });
+    this.#post({ kind: 'result', ...of, state, status, answeredAtMs: nowMs, sent: null, raw });
+    this.#happened({ kind: 'command-answered', commandUuid, requestType: null, state, status }, nowMs);
   }
 
   #putOff(commandUuid: CommandUuid, nowMs: EpochMs): void {
+    const sent = this.#sent();
     this.#store.saveOutstanding(null);
     this.#store.settle(commandUuid, 'deferred', nowMs);
     this.#declare.putOff(commandUuid);
-    this.#post({ kind: 'progress', commandUuid, state: 'not-now' });
+    const counted = sent === null ? null : { ...sent, notNows: sent.notNows + 1 };
+    this.#post({ kind: 'progress', commandUuid, state: 'not-now', sent: counted });
   }
 
   #settle(commandUuid: CommandUuid, state: 'acknowledged' | 'error', result: Result, nowMs: EpochMs): void {
-    const requestType = this.#store.outstanding?.requestType ?? null;
+    const [sent, requestType] = [this.#sent(), this.#store.outstanding?.requestType ?? null];
+    const own = this.#store.declare?.commandUuid === commandUuid;
     this.#store.saveOutstanding(null);
     this.#store.settle(commandUuid, 'answered', nowMs);
     this.#declare.ended(commandUuid);
     const { status, raw, supervised } = result;
     const of = { udid: this.#udid, commandUuid, requestType };
-    this.#post({ kind: 'result', ...of, state, status, answeredAtMs: nowMs, raw });
+    this.#post({ kind: 'result', ...of, state, status, answeredAtMs: nowMs, sent, raw });
+    // Of the object's own command nobody waits for an answer, unless it is that it cannot be done.
+    if (!own || state === 'error')
+      this.#happened({ kind: 'command-answered', commandUuid, requestType, state, status }, nowMs);
     const { enrollment } = this.#store;
     if (supervised !== null && enrollment !== null) this.#store.saveEnrollment({ ...enrollment, supervised });
   }

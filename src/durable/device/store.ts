@@ -105,6 +105,14 @@ export class DeviceStore {
     this.#outstanding = outstanding;
   }
 
+  /** The outstanding command goes out once more. */
+  countDelivery(nowMs: EpochMs): void {
+    if (this.#outstanding === null) return;
+    const deliveries = this.#outstanding.deliveries + 1;
+    this.#sql.exec('UPDATE outstanding SET deliveries = ?, delivered_at_ms = ?', deliveries, nowMs);
+    this.#outstanding = { ...this.#outstanding, deliveries, deliveredAtMs: nowMs };
+  }
+
   saveDeclare(declare: Declare | null): void {
     rows.writeDeclare(this.#sql, declare);
     this.#declare = declare;

@@ -3,6 +3,7 @@
  * answered from this table. A detail repeats facts the asker may know and nothing that was secret.
  */
 import type { AnchorRefusal } from '../../domain/admin/anchors.ts';
+import type { RepeatRefusal } from '../../domain/admin/command-services.ts';
 import type { ConfirmationRefusal } from '../../domain/admin/consequences.ts';
 import type {
   GroupChangeRefusal,
@@ -29,6 +30,7 @@ import type { UnknownUpload } from '../../domain/admin/upload-services.ts';
 import type { AssetRefusal } from '../../domain/declaration/asset-content.ts';
 import type { ProfileRefusal } from '../../domain/declaration/profile-content.ts';
 import type { MalformedIdentifier } from '../../domain/ids.ts';
+import type { InvalidProfile } from '../../domain/profile/draft.ts';
 import type { InvalidContent } from '../../protocol/catalog/validate.ts';
 import type { BodyRefusal } from '../body.ts';
 import { type AppRefusal, appProblem, isAppRefusal } from './app-refusals.ts';
@@ -57,6 +59,7 @@ export type RequestRefusal =
 export type StateRefusal =
   | UnknownDevice
   | EnqueueRefusal
+  | RepeatRefusal
   | CancelRefusal
   | AssignRefusal
   | AnchorRefusal
@@ -81,7 +84,10 @@ export type GroupRefusal =
   | SubscriptionRefusal;
 
 /** What is wrong with an upload. */
-export type UploadRefusal = Exclude<AssetRefusal | ProfileRefusal, InvalidContent> | UnknownUpload;
+export type UploadRefusal =
+  | Exclude<AssetRefusal | ProfileRefusal, InvalidContent>
+  | UnknownUpload
+  | InvalidProfile;
 
 /** What `stateProblem` hands on. */
 type FurtherRefusal = DeclarationRefusal | GroupRefusal | UploadRefusal;
@@ -115,7 +121,7 @@ export function toProblem(refusal: AdminRefusal): Problem {
         kind,
         415,
         'Not a profile',
-        'Send Content-Type: application/x-apple-aspen-config or application/xml.',
+        'Send Content-Type: application/x-apple-aspen-config or application/xml, or its description as JSON.',
       );
     case 'malformed-json':
       return { ...bad(kind, 400, 'Malformed JSON'), members: position(refusal.position) };
@@ -161,6 +167,14 @@ function stateProblem(refusal: StateRefusal | FurtherRefusal): Problem {
       return bad(kind, 404, 'Unknown command', `This device has no command ${refusal.commandUuid}.`);
     case 'command-not-pending':
       return bad(kind, 409, 'The command is not pending', `It is ${refusal.state}.`);
+    case 'command-not-ended':
+      return bad(kind, 409, 'The command has not ended', `It is ${refusal.state}.`);
+    case 'command-acknowledged':
+      return bad(kind, 409, 'The device acknowledged it', 'To have it done once more, say "again": true.');
+    case 'command-is-own':
+      return bad(kind, 409, "The server's own", 'It is sent by itself whenever a manifest changes.');
+    case 'content-lost':
+      return bad(kind, 409, 'Its content is lost', 'It was not kept, or does not open with the storage key.');
     case 'not-a-phone':
       return bad(
         kind,
@@ -310,6 +324,10 @@ function uploadProblem(refusal: UploadRefusal): Problem {
       return bad(kind, 413, 'Upload too large', `Devices download at most ${refusal.bytesMax} bytes.`);
     case 'unreadable-upload':
       return invalid(kind, 'The upload is not readable', refusal.path, refusal.reason);
+    case 'invalid-profile': {
+      const { problems, warnings } = refusal;
+      return { ...bad(kind, 422, 'Not a profile that works'), members: { problems, warnings } };
+    }
     case 'malformed-profile':
       return bad(kind, 422, 'Malformed profile', refusal.reason);
     case 'enrollment-profile':

@@ -20,7 +20,9 @@ import { events } from './events.ts';
 import { expectedDevices } from './expected-devices.ts';
 import { groups } from './groups.ts';
 import { manifests } from './manifests.ts';
+import { manyCommands } from './many-commands.ts';
 import { pairings } from './pairings.ts';
+import { profileBuilds } from './profile-build.ts';
 import { profiles } from './profiles.ts';
 import { refused } from './refusals.ts';
 import { sets } from './sets.ts';
@@ -41,6 +43,7 @@ export function adminApp(services: AdminServices): Hono<AdminEnv> {
   app.route('/enrollment-links', enrollmentLinks(services));
   app.route('/devices', devices(services));
   app.route('/devices', commands(services));
+  app.route('/commands', manyCommands(services));
   app.route('/watch-enrollment', watchEnrollment(services));
   app.route('/pairings', pairings(services));
   app.route('/expected-devices', expectedDevices(services));
@@ -50,6 +53,7 @@ export function adminApp(services: AdminServices): Hono<AdminEnv> {
   app.route('/apps', apps(services));
   app.route('/deployments', deployments(services));
   app.route('/devices', deviceApps(services));
+  app.route('/profiles', profileBuilds(services));
   app.route('/sets', sets(services));
   app.route('/events', events(services));
   app.route('/groups', groups(services));

@@ -22,6 +22,7 @@ import type {
   WatchEnrollmentGroup,
   WatchEnrollmentStatus,
 } from '../../domain/admin/services.ts';
+import type { CommandAvailability } from '../../domain/command/admission.ts';
 import { type JsonValue, plistToJson } from '../../protocol/plist/json.ts';
 import { parsePlist } from '../../protocol/plist/parse.ts';
 import { RESULT_LIMITS } from '../../protocol/plist/value.ts';
@@ -75,11 +76,50 @@ export function orderedView({ command, causes, warnings }: Ordered) {
   };
 }
 
-/** `error` is the answer's `ErrorChain`, first the top error; `null` when there is none. */
+export function availabilityView({ requestType, problem }: CommandAvailability) {
+  if (problem === null) return { requestType, available: true };
+  const { rule, expected, lack } = problem;
+  return { requestType, available: false, rule, expected, ...lack };
+}
+
+/**
+ * `error` is the answer's `ErrorChain`, first the top error; `null` when there is none. `reason` says in words why a
+ * command failed.
+ */
 export function commandView(command: CommandRecord) {
   const result = command.result === null ? null : resultView(command.result);
-  const chain = isObject(result) ? result['ErrorChain'] : undefined;
-  return { ...commandSummaryView(command), result, error: chain ?? null };
+  const error = (isObject(result) ? result['ErrorChain'] : undefined) ?? null;
+  return {
+    ...commandSummaryView(command),
+    priority: command.priority,
+    deliveredAt: timestampOrNull(command.deliveredAtMs),
+    deliveries: command.deliveries,
+    notNows: command.notNows,
+    requeuedFrom: command.requeuedFrom,
+    requeuedAs: command.requeuedAs,
+    command: command.command,
+    result,
+    error,
+    reason: command.state === 'error' ? failureReason(command.status, error) : null,
+  };
+}
+
+/** Of what a `Status` alone says, the device's or the server's own in its place. */
+const FAILURES: Readonly<Record<string, string>> = {
+  CommandFormatError: 'the device could not read the command',
+  Unreadable: 'the answer of the device could not be read, three times',
+  NotOpened: 'what the command says, or its token, does not open with the storage key: it was not sent',
+  NoUnlockToken: 'the device has no unlock token here any more: it was not sent',
+};
+
+/** The device's own words first: an `ErrorChain` is meant for people. */
+function failureReason(status: string | null, chain: JsonValue): string {
+  const top = Array.isArray(chain) ? chain[0] : undefined;
+  const words = isObject(top ?? null) ? (top as { [key: string]: JsonValue }) : {};
+  const said = [words['USEnglishDescription'], words['LocalizedDescription']].find(
+    (text) => typeof text === 'string' && text !== '',
+  );
+  return typeof said === 'string' ? said : (FAILURES[status ?? ''] ?? 'the device gave no reason');
 }
 
 /** Bytes that are no readable plist are still the device's answer: they are shown as data. */

@@ -4,7 +4,7 @@
  * Content-Type is not asked for: some devices send none (handbook 19.4).
  */
 import { type Context, Hono } from 'hono';
-import type { CommandQueue } from '../../domain/command/service.ts';
+import type { CommandChannel } from '../../domain/command/channel.ts';
 import type { CheckInService } from '../../domain/enrollment/check-in.ts';
 import type { DeviceVerifier } from '../../domain/identity/device-verifier.ts';
 import { parseCheckIn } from '../../protocol/mdm/checkin.ts';
@@ -28,7 +28,7 @@ const STATUS_MESSAGE_BYTES_MAX = Math.ceil((4 * 1024 * 1024 * 4 * 72) / (3 * 68)
 export interface MdmServices {
   readonly verifier: DeviceVerifier;
   readonly checkIn: CheckInService;
-  readonly commands: CommandQueue;
+  readonly commands: CommandChannel;
 }
 
 export function mdmApp(services: MdmServices): Hono<AppEnv> {

@@ -1,40 +1,66 @@
 /** The command queue and its history in D1. Answered commands leave `commands`: a poll never pays for history. */
+import type { CommandFilter, CommandPage } from '../../domain/admin/command-services.ts';
 import type {
-  CommandRecord,
+  CommandPriority,
   CommandState,
   CommandSummary,
   MalformedCursor,
-  Page,
   PageQuery,
 } from '../../domain/admin/services.ts';
-import type { CommandStore, QueuedCommand, UnnotedCommand } from '../../domain/command/ports.ts';
-import type { Candidate } from '../../domain/command/queue.ts';
+import type {
+  CommandRow,
+  CommandStore,
+  QueuedCommand,
+  StoredCommand,
+  UnnotedCommand,
+} from '../../domain/command/ports.ts';
+import type { Candidate, CommandBody } from '../../domain/command/queue.ts';
 import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
 import type { CommandUuid, Udid } from '../../domain/ids.ts';
-import { utf8 } from '../../std/bytes.ts';
+import { readUtf8, utf8 } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
-import type { Database, Statement } from './database.ts';
+import { expireCommands, pruneHistory } from './command-history.ts';
+import { blob, type Database, type Statement } from './database.ts';
 
-interface Row {
+/** Of the two at most one is not null. */
+interface BodyRow {
+  body: string | null;
+  sealed: unknown;
+}
+
+interface SummaryRow {
   command_uuid: CommandUuid;
   udid: Udid;
   request_type: string;
   state: CommandState;
   status: string | null;
-  result: string | null;
   created_at_ms: EpochMs;
   expires_at_ms: EpochMs | null;
   answered_at_ms: EpochMs | null;
 }
 
+interface Row extends SummaryRow, BodyRow {
+  result: string | null;
+  priority: number | null;
+  requeued_from: CommandUuid | null;
+  requeued_as: string;
+  delivered_at_ms: EpochMs | null;
+  deliveries: number;
+  not_nows: number;
+}
+
 /** A command whose time is over reads as expired before the sweeper has moved it. `?2` is now. */
-const SUMMARY = `command_uuid, udid, request_type,
-  iif(expires_at_ms <= ?2 AND state <> 'delivered', 'expired', state) AS state,
-  NULL AS status, NULL AS result, created_at_ms, expires_at_ms,
-  iif(expires_at_ms <= ?2 AND state <> 'delivered', expires_at_ms, NULL) AS answered_at_ms`;
-const HISTORY =
-  'command_uuid, udid, request_type, state, status, result, created_at_ms, expires_at_ms, answered_at_ms';
+const OVER = "expires_at_ms <= ?2 AND state <> 'delivered'";
+const PENDING = `command_uuid, udid, request_type, iif(${OVER}, 'expired', state) AS state, NULL AS status,
+  created_at_ms, expires_at_ms, iif(${OVER}, expires_at_ms, NULL) AS answered_at_ms`;
+const ENDED = 'command_uuid, udid, request_type, state, status, created_at_ms, expires_at_ms, answered_at_ms';
+const DETAILS = 'priority, body, sealed, requeued_from, delivered_at_ms, deliveries, not_nows';
+/** `?3` is the command that they repeat. */
+const REPEATS = `SELECT json_group_array(command_uuid) FROM (
+  SELECT command_uuid, created_at_ms FROM commands WHERE requeued_from = ?3
+  UNION ALL SELECT command_uuid, created_at_ms FROM command_history WHERE requeued_from = ?3
+  ORDER BY created_at_ms)`;
 
 const URGENT = 0;
 const NORMAL = 1;
@@ -47,57 +73,60 @@ export class D1Commands implements CommandStore {
   }
 
   async insert(command: QueuedCommand, pendingMax: number): Promise<boolean> {
+    const { sealed, bytes } = command.body;
     const changes = await this.#db.run(
-      `INSERT INTO commands (command_uuid, udid, priority, request_type, body, state, created_at_ms, expires_at_ms, enrollment_id, inventory_scope)
-       SELECT ?1, ?2, ?3, ?4, ?5, 'pending', ?6, ?7, ?8, ?10
+      `INSERT INTO commands (command_uuid, udid, priority, request_type, body, sealed, state, created_at_ms, expires_at_ms, enrollment_id, requeued_from, inventory_scope)
+       SELECT ?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7, ?8, ?9, ?10, ?12
        WHERE NOT EXISTS (SELECT 1 FROM command_history WHERE command_uuid = ?1)
-         AND (SELECT count(*) FROM commands WHERE udid = ?2) < ?9
+         AND (SELECT count(*) FROM commands WHERE udid = ?2) < ?11
        ON CONFLICT (command_uuid) DO NOTHING`,
       command.commandUuid,
       command.udid,
       command.priority === 'urgent' ? URGENT : NORMAL,
       command.requestType,
-      command.body,
+      sealed ? null : readUtf8(bytes),
+      sealed ? bytes : null,
       command.createdAtMs,
       command.expiresAtMs,
       command.enrollmentId,
+      command.requeuedFrom,
       pendingMax,
       command.inventoryScope,
     );
     return changes > 0;
   }
 
-  stored(commandUuid: CommandUuid): Promise<{ udid: Udid; body: string } | null> {
-    return this.#db.first(
-      `SELECT udid, body FROM commands WHERE command_uuid = ?1
-       UNION ALL SELECT udid, body FROM command_history WHERE command_uuid = ?1`,
+  async stored(commandUuid: CommandUuid): Promise<StoredCommand | null> {
+    const row = await this.#db.first<BodyRow & { udid: Udid }>(
+      `SELECT udid, body, sealed FROM commands WHERE command_uuid = ?1
+       UNION ALL SELECT udid, body, sealed FROM command_history WHERE command_uuid = ?1`,
       commandUuid,
     );
+    return row === null ? null : { udid: row.udid, body: bodyOf(row) };
   }
 
   async next(udid: Udid, enrollmentId: string, nowMs: EpochMs, limit: number): Promise<readonly Candidate[]> {
-    const rows = await this.#db.all<{
-      command_uuid: CommandUuid;
-      request_type: string;
-      priority: number;
-      body: string;
-      expires_at_ms: EpochMs | null;
-    }>(
-      `SELECT command_uuid, request_type, priority, body, expires_at_ms FROM commands
+    const rows = await this.#db.all<
+      BodyRow &
+        Pick<Row, 'command_uuid' | 'request_type' | 'priority' | 'expires_at_ms' | 'deliveries' | 'not_nows'>
+    >(
+      `SELECT command_uuid, request_type, priority, body, sealed, expires_at_ms, deliveries, not_nows FROM commands
        WHERE udid = ? AND enrollment_id = ? AND (expires_at_ms IS NULL OR expires_at_ms > ?)
-       ORDER BY priority, rowid LIMIT ?`,
+       ORDER BY priority, place LIMIT ?`,
       udid,
       enrollmentId,
       nowMs,
       limit,
     );
-    return rows.map((row) => ({
-      commandUuid: row.command_uuid,
-      requestType: row.request_type,
-      urgent: row.priority === URGENT,
-      expiresAtMs: row.expires_at_ms,
-      body: utf8(row.body),
-    }));
+    return rows.flatMap((row) => {
+      const body = bodyOf(row);
+      if (body === null) return [];
+      const { command_uuid: commandUuid, request_type: requestType, expires_at_ms: expiresAtMs } = row;
+      const { deliveries, not_nows: notNows } = row;
+      return [
+        { commandUuid, requestType, urgent: row.priority === URGENT, expiresAtMs, body, deliveries, notNows },
+      ];
+    });
   }
 
   async noted(commandUuid: CommandUuid, nowMs: EpochMs): Promise<void> {
@@ -118,53 +147,60 @@ export class D1Commands implements CommandStore {
     }));
   }
 
-  async expire(nowMs: EpochMs): Promise<number> {
-    const expired = "expires_at_ms <= ?1 AND state <> 'delivered'";
-    const [moved] = await this.#db.batch([
-      {
-        sql: `INSERT INTO command_history (command_uuid, udid, request_type, body, state, status, result, created_at_ms, expires_at_ms, answered_at_ms)
-              SELECT command_uuid, udid, request_type, body, 'expired', NULL, NULL, created_at_ms, expires_at_ms, expires_at_ms
-              FROM commands WHERE ${expired} ON CONFLICT (command_uuid) DO NOTHING`,
-        bound: [nowMs],
-      },
-      { sql: `DELETE FROM commands WHERE ${expired}`, bound: [nowMs] },
-    ]);
-    return moved ?? 0;
+  expire(nowMs: EpochMs): Promise<number> {
+    return expireCommands(this.#db, nowMs);
   }
 
-  async find(udid: Udid, commandUuid: CommandUuid, nowMs: EpochMs): Promise<CommandRecord | null> {
+  prune(nowMs: EpochMs): Promise<number> {
+    return pruneHistory(this.#db, nowMs);
+  }
+
+  async find(udid: Udid, commandUuid: CommandUuid, nowMs: EpochMs): Promise<CommandRow | null> {
     const row = await this.#db.first<Row>(
-      `SELECT ${HISTORY} FROM command_history WHERE udid = ?1 AND command_uuid = ?3
-       UNION ALL SELECT ${SUMMARY} FROM commands WHERE udid = ?1 AND command_uuid = ?3`,
+      `SELECT *, (${REPEATS}) AS requeued_as FROM (
+         SELECT ${ENDED}, result, ${DETAILS} FROM command_history WHERE udid = ?1 AND command_uuid = ?3
+         UNION ALL SELECT ${PENDING}, NULL, ${DETAILS} FROM commands WHERE udid = ?1 AND command_uuid = ?3)`,
       udid,
       nowMs,
       commandUuid,
     );
-    return row === null ? null : { ...summary(row), result: row.result === null ? null : utf8(row.result) };
+    return row === null ? null : commandRow(row);
   }
 
   async list(
     udid: Udid,
+    filter: CommandFilter,
     page: PageQuery,
     nowMs: EpochMs,
-  ): Promise<Outcome<Page<CommandSummary>, MalformedCursor>> {
+  ): Promise<Outcome<CommandPage, MalformedCursor>> {
     const after = page.cursor === null ? null : /^(\d{1,16})\.([\x21-\x7e]{1,128})$/.exec(page.cursor);
     if (page.cursor !== null && after === null) return refuse({ kind: 'malformed-cursor' });
-    const rows = await this.#db.all<Row>(
-      `SELECT * FROM (
-         SELECT ${SUMMARY} FROM commands WHERE udid = ?1
-         UNION ALL SELECT ${HISTORY.replace('result,', 'NULL AS result,')} FROM command_history WHERE udid = ?1
-       ) WHERE (created_at_ms, command_uuid) < (?3, ?4)
-       ORDER BY created_at_ms DESC, command_uuid DESC LIMIT ?5`,
-      udid,
-      nowMs,
-      after === null ? Number.MAX_SAFE_INTEGER : Number(after[1]),
-      after?.[2] ?? '',
-      page.limit + 1,
-    );
+    const wanted = `(created_at_ms, command_uuid) < (?3, ?4)
+      AND (?6 IS NULL OR state = ?6) AND (?7 IS NULL OR request_type = ?7)`;
+    const order = 'ORDER BY created_at_ms DESC, command_uuid DESC LIMIT ?5';
+    const [rows, pending] = await Promise.all([
+      this.#db.all<SummaryRow>(
+        `SELECT * FROM (SELECT * FROM (SELECT ${PENDING} FROM commands WHERE udid = ?1) WHERE ${wanted} ${order})
+         UNION ALL SELECT * FROM (SELECT ${ENDED} FROM command_history WHERE udid = ?1 AND ${wanted} ${order})
+         ${order}`,
+        udid,
+        nowMs,
+        after === null ? Number.MAX_SAFE_INTEGER : Number(after[1]),
+        after?.[2] ?? '',
+        page.limit + 1,
+        filter.state,
+        filter.requestType,
+      ),
+      this.#db.first<{ n: number }>(
+        `SELECT count(*) AS n FROM commands WHERE udid = ?1 AND NOT ifnull(${OVER}, 0)`,
+        udid,
+        nowMs,
+      ),
+    ]);
     const items = rows.slice(0, page.limit).map(summary);
     const last = rows.length > page.limit ? items.at(-1) : undefined;
-    return ok({ items, cursor: last === undefined ? null : `${last.createdAtMs}.${last.commandUuid}` });
+    const cursor = last === undefined ? null : `${last.createdAtMs}.${last.commandUuid}`;
+    return ok({ items, cursor, pending: pending?.n ?? 0 });
   }
 }
 
@@ -175,37 +211,33 @@ export class D1Commands implements CommandStore {
 export function recordDelivered(command: Extract<DeviceMessage, { kind: 'declared' }>): Statement {
   const { commandUuid, udid, requestType, body, atMs, enrollmentId } = command;
   return {
-    sql: `INSERT INTO commands (command_uuid, udid, priority, request_type, body, state, created_at_ms, expires_at_ms, noted_at_ms, enrollment_id)
-          SELECT ?1, ?2, ?3, ?4, ?5, 'delivered', ?6, NULL, ?6, ?7
+    sql: `INSERT INTO commands (command_uuid, udid, priority, request_type, body, state, created_at_ms, expires_at_ms, noted_at_ms, enrollment_id, delivered_at_ms, deliveries)
+          SELECT ?1, ?2, ?3, ?4, ?5, 'delivered', ?6, NULL, ?6, ?7, ?6, 1
           WHERE NOT EXISTS (SELECT 1 FROM command_history WHERE command_uuid = ?1)
-          ON CONFLICT (command_uuid) DO UPDATE SET state = excluded.state, body = excluded.body`,
+          ON CONFLICT (command_uuid) DO UPDATE SET state = excluded.state, body = excluded.body,
+            deliveries = deliveries + (excluded.delivered_at_ms > delivered_at_ms),
+            delivered_at_ms = max(delivered_at_ms, excluded.delivered_at_ms)`,
     bound: [commandUuid, udid, NORMAL, requestType, body, atMs, enrollmentId],
   };
 }
 
-/** Idempotent: a second run finds nothing to move. */
-export function moveToHistory(
-  commandUuid: string,
-  end: {
-    readonly state: string;
-    readonly status: string | null;
-    readonly result: string | null;
-    readonly atMs: EpochMs;
-  },
-): Statement[] {
-  return [
-    {
-      sql: `INSERT INTO command_history (command_uuid, udid, request_type, body, state, status, result, created_at_ms, expires_at_ms, answered_at_ms)
-            SELECT command_uuid, udid, request_type, body, ?2, ?3, ?4, created_at_ms, expires_at_ms, ?5
-            FROM commands WHERE command_uuid = ?1
-            ON CONFLICT (command_uuid) DO NOTHING`,
-      bound: [commandUuid, end.state, end.status, end.result, end.atMs],
-    },
-    { sql: 'DELETE FROM commands WHERE command_uuid = ?1', bound: [commandUuid] },
-  ];
+/** The counts are absolute and only grow: told twice they are the same. */
+export function updateProgress(message: Extract<DeviceMessage, { kind: 'progress' }>): Statement {
+  const { commandUuid, state, sent } = message;
+  return {
+    sql: `UPDATE commands SET state = ?2, delivered_at_ms = ifnull(?3, delivered_at_ms),
+            deliveries = max(deliveries, ?4), not_nows = max(not_nows, ?5) WHERE command_uuid = ?1`,
+    bound: [commandUuid, state, sent?.deliveredAtMs ?? null, sent?.deliveries ?? 0, sent?.notNows ?? 0],
+  };
 }
 
-function summary(row: Row): CommandSummary {
+/** Null where it was not kept. */
+function bodyOf({ body, sealed }: BodyRow): CommandBody | null {
+  if (sealed !== null) return { sealed: true, bytes: blob(sealed) };
+  return body === null ? null : { sealed: false, bytes: utf8(body) };
+}
+
+function summary(row: SummaryRow): CommandSummary {
   return {
     commandUuid: row.command_uuid,
     udid: row.udid,
@@ -216,4 +248,23 @@ function summary(row: Row): CommandSummary {
     expiresAtMs: row.expires_at_ms,
     answeredAtMs: row.answered_at_ms,
   };
+}
+
+function commandRow(row: Row): CommandRow {
+  return {
+    ...summary(row),
+    result: row.result === null ? null : utf8(row.result),
+    body: bodyOf(row),
+    priority: priorityOf(row.priority),
+    deliveredAtMs: row.delivered_at_ms,
+    deliveries: row.deliveries,
+    notNows: row.not_nows,
+    requeuedFrom: row.requeued_from,
+    requeuedAs: JSON.parse(row.requeued_as),
+  };
+}
+
+function priorityOf(priority: number | null): CommandPriority | null {
+  if (priority === null) return null;
+  return priority === URGENT ? 'urgent' : 'normal';
 }

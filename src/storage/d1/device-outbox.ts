@@ -6,7 +6,8 @@ import type { Change } from '../../domain/declaration/due.ts';
 import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
 import { readInventory } from '../../domain/inventory/read.ts';
 import { readUtf8 } from '../../std/bytes.ts';
-import { moveToHistory, recordDelivered } from './commands.ts';
+import { closeEnrollment, moveToHistory } from './command-history.ts';
+import { recordDelivered, updateProgress } from './commands.ts';
 import type { Database, Statement } from './database.ts';
 import { markCommand, markEnrollment, markReported } from './deployment-marks.ts';
 import { upsertDevice } from './devices.ts';
@@ -62,10 +63,10 @@ export function compileChange({ udid, atMs }: Extract<DeviceMessage, { kind: 'co
 function statements(message: DeviceMessage): readonly Statement[] {
   switch (message.kind) {
     case 'result': {
-      const { commandUuid, state, status, answeredAtMs: atMs } = message;
+      const { commandUuid, state, status, answeredAtMs: atMs, sent } = message;
       const result = message.raw === null ? null : readUtf8(message.raw);
       return [
-        ...moveToHistory(commandUuid, { state, status, result, atMs }),
+        ...moveToHistory(commandUuid, { state, status, result, atMs, sent }),
         // It expired while the device was working on it: what the device did outranks the clock.
         {
           sql: `UPDATE command_history SET state = ?2, status = ?3, result = ?4, answered_at_ms = ?5
@@ -75,17 +76,12 @@ function statements(message: DeviceMessage): readonly Statement[] {
       ];
     }
     case 'progress':
-      return [
-        {
-          sql: 'UPDATE commands SET state = ? WHERE command_uuid = ?',
-          bound: [message.state, message.commandUuid],
-        },
-      ];
+      return [updateProgress(message)];
     case 'declared':
       return [recordDelivered(message)];
     case 'cancel': {
       const { commandUuid, state, atMs } = message;
-      return moveToHistory(commandUuid, { state, status: null, result: null, atMs });
+      return moveToHistory(commandUuid, { state, status: null, result: null, atMs, sent: null });
     }
     case 'reset':
       return closeEnrollment(message.udid, message.enrollmentId, message.atMs);
@@ -100,20 +96,4 @@ function statements(message: DeviceMessage): readonly Statement[] {
     default:
       return [];
   }
-}
-
-/** Commands of an enrollment that is over will never be delivered. */
-function closeEnrollment(udid: string, enrollmentId: string, atMs: number): readonly Statement[] {
-  return [
-    {
-      sql: `INSERT INTO command_history (command_uuid, udid, request_type, body, state, status, result, created_at_ms, expires_at_ms, answered_at_ms)
-            SELECT command_uuid, udid, request_type, body,
-              iif(expires_at_ms <= ?3 AND state <> 'delivered', 'expired', 'canceled'),
-              NULL, NULL, created_at_ms, expires_at_ms, min(?3, ifnull(expires_at_ms, ?3))
-            FROM commands WHERE udid = ?1 AND enrollment_id = ?2
-            ON CONFLICT (command_uuid) DO NOTHING`,
-      bound: [udid, enrollmentId, atMs],
-    },
-    { sql: 'DELETE FROM commands WHERE udid = ?1 AND enrollment_id = ?2', bound: [udid, enrollmentId] },
-  ];
 }

@@ -117,8 +117,14 @@ describe('an answer', () => {
     [error('What is this?', 'NotAnApp'), 'phone-install failed!not-an-app'],
     [{ kind: 'unanswered', how: 'expired' }, 'phone-install failed!command-expired'],
     [{ kind: 'unanswered', how: 'canceled' }, 'phone-install failed!command-canceled'],
-    [{ kind: 'refused', reason: 'queue-full', permanent: false }, 'phone-install will-retry!queue-full'],
-    [{ kind: 'refused', reason: 'invalid-command', permanent: true }, 'phone-install failed!invalid-command'],
+    [
+      { kind: 'refused', reason: 'queue-full', detail: null, permanent: false },
+      'phone-install will-retry!queue-full',
+    ],
+    [
+      { kind: 'refused', reason: 'invalid-command', detail: 'x', permanent: true },
+      'phone-install failed!invalid-command',
+    ],
     [{ kind: 'gone', side: 'phone' }, 'phone-install failed!phone-not-enrolled'],
     [{ kind: 'cancel' }, 'phone-install canceled'],
     [{ kind: 'listed', status: 'Managed' }, 'listed: nothing'],
@@ -295,7 +301,7 @@ describe('any walk', () => {
         { kind: 'reported', status: pick(WORDS), sinceMs: addMs(told.nowMs, pick([-60_000, 0])) },
         taken(pick(WORDS), pick([null, null, 'AppAlreadyQueued', 'Other'])),
         error(null),
-        { kind: 'refused', reason: 'queue-full', permanent: false },
+        { kind: 'refused', reason: 'queue-full', detail: null, permanent: false },
       ];
       told.tell(pick(events), pick([0, 1000, MINUTE_MS, HOUR_MS, DAY_MS]));
       const { machine } = told;

@@ -25,9 +25,11 @@ function outstanding(commandUuid: string): Outstanding {
   return {
     commandUuid: uuid(commandUuid),
     requestType: 'X',
-    body: utf8(commandUuid),
+    body: { sealed: true, bytes: utf8(commandUuid) },
     expiresAtMs: null,
     deliveredAtMs: NOW,
+    deliveries: 1,
+    notNows: 0,
   };
 }
 
@@ -41,7 +43,9 @@ function candidate(commandUuid: string, expiresAtMs: EpochMs | null = null): Can
     requestType: 'X',
     urgent: false,
     expiresAtMs,
-    body: utf8(commandUuid),
+    body: { sealed: true, bytes: utf8(commandUuid) },
+    deliveries: 0,
+    notNows: 0,
   };
 }
 

@@ -148,7 +148,7 @@ describe('the record in D1', () => {
     const told = await given(device);
     await device.object.flush();
     const [before] = await objectRows(device, 'SELECT work_told FROM progress');
-    await fleet.commands.sweep(addMs(START, DAY_MS));
+    await fleet.sweeper.sweep(addMs(START, DAY_MS));
     expect(await objectRows(device, 'SELECT work_told FROM progress')).toEqual([before]);
     expect(await stateOf(device, told.uuid)).toBe('delivered');
   });

@@ -3,10 +3,14 @@
  * enrollments that end in the middle, evictions and outages.
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { CommandContents } from '../../../src/domain/command/content.ts';
 import type { CommandStore } from '../../../src/domain/command/ports.ts';
+import { commandSecrets } from '../../../src/domain/command/seal.ts';
 import { CommandQueue } from '../../../src/domain/command/service.ts';
 import type { CommandUuid } from '../../../src/domain/ids.ts';
+import { importSealKey } from '../../../src/pki/seal.ts';
 import type { PlistDict } from '../../../src/protocol/plist/value.ts';
 import { addMs, DAY_MS, epochMs, HOUR_MS, MINUTE_MS } from '../../../src/std/time.ts';
 import { D1Commands } from '../../../src/storage/d1/commands.ts';
@@ -43,7 +47,7 @@ afterEach(() => {
 });
 
 /** The queue as the Worker has it, with something happening before each command is stored. */
-function slowQueue(before: () => Promise<void>): CommandQueue {
+async function slowQueue(before: () => Promise<void>): Promise<CommandQueue> {
   const d1 = new D1Commands(database);
   const store: CommandStore = new Proxy(d1, {
     get(target, name) {
@@ -52,7 +56,8 @@ function slowQueue(before: () => Promise<void>): CommandQueue {
       return (...args: unknown[]) => before().then(() => method(...args));
     },
   });
-  return new CommandQueue({ ...fleet, store, devices });
+  const contents = new CommandContents(commandSecrets(await importSealKey(env.STORAGE_KEY)));
+  return new CommandQueue({ ...fleet, contents, store, devices });
 }
 
 const wakes = (udid: string) =>
@@ -146,7 +151,7 @@ describe('delivery', () => {
     const kept = await queueCommand(device);
     const later = addMs(START, MINUTE_MS);
     expect(await session(device, () => 'Acknowledged', { nowMs: later })).toEqual([kept]);
-    await fleet.commands.sweep(later);
+    await fleet.sweeper.sweep(later);
     expect(await stateOf(device, uuid)).toBe('expired');
   });
 
@@ -158,7 +163,7 @@ describe('delivery', () => {
     expect(await connect(device)).toBe(uuid);
     await device.object.flush();
     outage.mockRestore();
-    await fleet.commands.sweep(addMs(START, HOUR_MS));
+    await fleet.sweeper.sweep(addMs(START, HOUR_MS));
     expect(await connect(device, 'Acknowledged', uuid)).toBeNull();
     expect(await stateOf(device, uuid)).toBe('acknowledged');
   });
@@ -352,12 +357,12 @@ describe('a new enrollment', () => {
     const device = await enrolledDevice();
     const digest = await issue(device);
     // The device Authenticates after the queue asked for its enrollment, before the command is stored.
-    const slow = slowQueue(() => enroll(device, digest));
+    const slow = await slowQueue(() => enroll(device, digest));
     const uuid = `${device.udid}/late` as CommandUuid;
     const queued = await slow.enqueue(orderFor(device, uuid), START);
     expect(queued.ok).toBe(true);
     const given = await session(device, () => 'Acknowledged', { digest });
-    await slow.sweep(addMs(START, HOUR_MS));
+    await fleet.sweeper.sweep(addMs(START, HOUR_MS));
     expect(await stateOf(device, uuid)).toBe(given.includes(uuid) ? 'acknowledged' : 'canceled');
   });
 });
@@ -384,10 +389,10 @@ describe('an outage of D1', () => {
       uuid,
     );
     expect(row?.noted_at_ms).toBeNull();
-    expect(await fleet.commands.sweep(addMs(START, MINUTE_MS))).toBe(0);
-    expect(await fleet.commands.sweep(addMs(START, MINUTE_MS + 1))).toBeGreaterThan(0);
+    expect(await fleet.sweeper.sweep(addMs(START, MINUTE_MS))).toBe(0);
+    expect(await fleet.sweeper.sweep(addMs(START, MINUTE_MS + 1))).toBeGreaterThan(0);
     expect(wakes(device.udid)).toBe(1);
-    expect(await fleet.commands.sweep(addMs(START, HOUR_MS))).toBe(0);
+    expect(await fleet.sweeper.sweep(addMs(START, HOUR_MS))).toBe(0);
     expect(await session(device)).toEqual([uuid]);
   });
 

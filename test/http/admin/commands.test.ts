@@ -258,8 +258,16 @@ describe('a command', () => {
       createdAt: '2026-11-20T12:00:00.000Z',
       expiresAt: null,
       answeredAt: null,
+      priority: 'normal',
+      deliveredAt: null,
+      deliveries: 0,
+      notNows: 0,
+      requeuedFrom: null,
+      requeuedAs: [],
+      command: null,
       result: null,
       error: null,
+      reason: null,
     });
   });
 

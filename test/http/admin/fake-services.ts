@@ -138,13 +138,17 @@ export class FakeServices {
       pause: async () => this.paused(),
       commands: {
         enqueue: async (command, nowMs) => this.#enqueue(command, nowMs),
-        list: async (udid, page) =>
-          this.#find(udid) === null
-            ? refuse({ kind: 'unknown-device', udid })
-            : slice(
-                [...this.commands.values()].filter((command) => command.udid === udid),
-                page,
-              ),
+        list: async (udid, filter, page) => {
+          if (this.#find(udid) === null) return refuse({ kind: 'unknown-device', udid });
+          const own = [...this.commands.values()].filter((command) => command.udid === udid);
+          const wanted = own.filter(
+            ({ state, requestType }) =>
+              (filter.state ?? state) === state && (filter.requestType ?? requestType) === requestType,
+          );
+          const listed = slice(wanted, page);
+          const pending = own.filter(({ state }) => state === 'pending').length;
+          return listed.ok ? ok({ ...listed.value, pending }) : listed;
+        },
         find: async (udid, uuid) => this.#command(udid, uuid),
         cancel: async (udid, commandUuid, nowMs) => {
           const command = this.#command(udid, commandUuid);
@@ -155,7 +159,12 @@ export class FakeServices {
           this.commands.set(commandUuid, canceled);
           return ok(canceled);
         },
+        // Over D1 in sealed-commands.test.ts.
+        repeatable: async (_udid, commandUuid) => refuse({ kind: 'unknown-command', commandUuid }),
       },
+      // Over D1 and objects in test/scenarios.
+      commandAdvisor: {} as AdminServices['commandAdvisor'],
+      gathered: () => ({}) as ReturnType<AdminServices['gathered']>,
       watchEnrollment: {
         assign: async (phone, anchors) => this.#judge(phone, () => this.assigned.set(phone, anchors)),
         withdraw: async (phone) => this.#judge(phone, () => this.assigned.delete(phone)),
@@ -197,6 +206,7 @@ export class FakeServices {
       declarations: {} as AdminServices['declarations'],
       assets: {} as AdminServices['assets'],
       profiles: {} as AdminServices['profiles'],
+      profileBuilder: {} as AdminServices['profileBuilder'],
       sets: {} as AdminServices['sets'],
       groups: {} as AdminServices['groups'],
       settings: {} as AdminServices['settings'],
@@ -237,6 +247,7 @@ export class FakeServices {
       ...{ commandUuid, udid, requestType, expiresAtMs, state: 'pending', status: null, result: null },
       createdAtMs: nowMs,
       answeredAtMs: null,
+      ...NOT_SENT,
     };
     this.enqueued.push(command);
     this.contents.set(commandUuid, content);
@@ -268,6 +279,16 @@ export class FakeServices {
   }
 }
 
+const NOT_SENT = {
+  command: null,
+  priority: 'normal',
+  deliveredAtMs: null,
+  deliveries: 0,
+  notNows: 0,
+  requeuedFrom: null,
+  requeuedAs: [],
+} as const;
+
 export function putCommand(fakes: FakeServices, over: Partial<CommandRecord>): CommandRecord {
   const record: CommandRecord = {
     commandUuid: 'C-1' as CommandUuid,
@@ -279,6 +300,7 @@ export function putCommand(fakes: FakeServices, over: Partial<CommandRecord>): C
     expiresAtMs: null,
     answeredAtMs: null,
     result: null,
+    ...NOT_SENT,
     ...over,
   };
   fakes.commands.set(record.commandUuid, record);

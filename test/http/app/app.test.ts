@@ -3,7 +3,7 @@ import { createExecutionContext, createScheduledController, waitOnExecutionConte
 import { env, exports } from 'cloudflare:workers';
 import { Hono } from 'hono';
 import { describe, expect, it, vi } from 'vitest';
-import { CommandQueue } from '../../../src/domain/command/service.ts';
+import { CommandSweeper } from '../../../src/domain/command/sweeper.ts';
 import { readBody } from '../../../src/http/body.ts';
 import { answerError } from '../../../src/http/errors.ts';
 import worker from '../../../src/index.ts';
@@ -125,7 +125,7 @@ it('one sweep that fails keeps none of the others from its work, and is reported
   );
   await env.DB.exec("INSERT INTO manifest_due (udid, change_id, since_ms) VALUES ('STRANGER-0001', 'c', 0)");
   const asked = vi.spyOn(QueueDue.prototype, 'ask').mockResolvedValue();
-  vi.spyOn(CommandQueue.prototype, 'sweep').mockRejectedValue(
+  vi.spyOn(CommandSweeper.prototype, 'sweep').mockRejectedValue(
     new Fault('test', 'a command that nobody can tell of'),
   );
   const swept = worker.scheduled(createScheduledController({ scheduledTime: new Date() }), env as Env);

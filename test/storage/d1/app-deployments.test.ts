@@ -74,7 +74,7 @@ describe('a write', () => {
     const result: DeviceMessage = {
       kind: 'result',
       state: 'acknowledged',
-      ...{ udid: PHONE, commandUuid: 'C1', requestType: null },
+      ...{ udid: PHONE, commandUuid: 'C1', requestType: null, sent: null },
       ...{ status: 'Acknowledged', answeredAtMs: NOW, raw: null },
     };
     expect(await recordDeviceMessages(database, [result])).toEqual({ deploymentsDue: true });

@@ -1,7 +1,7 @@
 /** The queue and its history in D1, as the port promises them; what the object's outbox writes included. */
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { CommandSummary, Page } from '../../../src/domain/admin/services.ts';
+import type { CommandPage } from '../../../src/domain/admin/command-services.ts';
 import type { QueuedCommand } from '../../../src/domain/command/ports.ts';
 import type { DeviceMessage } from '../../../src/domain/enrollment/outbox.ts';
 import type { CommandUuid } from '../../../src/domain/ids.ts';
@@ -18,6 +18,7 @@ const commands = new D1Commands(database);
 const [DEVICE, OTHER] = [udid('DEVICE-0001'), udid('DEVICE-0002')];
 const uuid = (text: string) => text as CommandUuid;
 const at = epochMs;
+const ALL = { state: null, requestType: null };
 
 beforeEach(async () => {
   await env.DB.exec('DELETE FROM commands');
@@ -29,7 +30,8 @@ function queued(commandUuid: string, over: Partial<QueuedCommand> = {}): QueuedC
     udid: DEVICE,
     enrollmentId: 'E1',
     requestType: 'DeviceInformation',
-    body: `<${commandUuid}/>`,
+    body: { sealed: true, bytes: utf8(`sealed ${commandUuid}`) },
+    requeuedFrom: null,
   };
   return {
     commandUuid: uuid(commandUuid),
@@ -52,7 +54,15 @@ const result = (
   text = '<plist/>',
 ): DeviceMessage => {
   const status = state === 'error' ? 'Error' : 'Acknowledged';
-  const answer = { commandUuid, requestType: null, state, status, answeredAtMs: at(2000), raw: utf8(text) };
+  const answer = {
+    commandUuid,
+    requestType: null,
+    state,
+    status,
+    answeredAtMs: at(2000),
+    sent: null,
+    raw: utf8(text),
+  };
   return { kind: 'result', udid: DEVICE, ...answer };
 };
 const next = async (limit = 10, nowMs = at(1500), enrollmentId = 'E1') =>
@@ -65,7 +75,10 @@ describe('the queue', () => {
     expect(await insert(queued('A', { udid: OTHER }))).toBe(false);
     await tell(result('A'));
     expect(await insert(queued('A'))).toBe(false);
-    expect(await commands.stored(uuid('A'))).toEqual({ udid: DEVICE, body: '<A/>' });
+    expect(await commands.stored(uuid('A'))).toEqual({
+      udid: DEVICE,
+      body: { sealed: true, bytes: utf8('sealed A') },
+    });
     expect(await commands.stored(uuid('B'))).toBeNull();
   });
 
@@ -99,8 +112,8 @@ describe('the queue', () => {
     for (const one of ['A', 'B', 'C']) await insert(queued(one, { expiresAtMs: at(1500) }));
     await insert(queued('D', { expiresAtMs: at(1501) }));
     await tell(
-      { kind: 'progress', commandUuid: 'B', state: 'delivered' },
-      { kind: 'progress', commandUuid: 'C', state: 'not-now' },
+      { kind: 'progress', commandUuid: 'B', state: 'delivered', sent: null },
+      { kind: 'progress', commandUuid: 'C', state: 'not-now', sent: null },
     );
     expect(await commands.expire(at(1500))).toBe(2);
     expect(await Promise.all(['A', 'B', 'C', 'D'].map(state))).toEqual([
@@ -115,13 +128,18 @@ describe('the queue', () => {
 describe('what the object tells', () => {
   it('moves an answered command into history with its result, once', async () => {
     await insert(queued('A'));
-    await tell({ kind: 'progress', commandUuid: 'A', state: 'delivered' });
+    await tell({ kind: 'progress', commandUuid: 'A', state: 'delivered', sent: null });
     expect(await state('A')).toBe('delivered');
     await tell(result('A', 'error', '<plist>ü</plist>'));
     const record = await commands.find(DEVICE, uuid('A'), at(0));
     expect(record).toMatchObject({ state: 'error', status: 'Error', createdAtMs: 1000, answeredAtMs: 2000 });
     expect(readUtf8(record?.result ?? new Uint8Array())).toBe('<plist>ü</plist>');
-    await tell(result('A', 'acknowledged'), { kind: 'progress', commandUuid: 'A', state: 'delivered' });
+    await tell(result('A', 'acknowledged'), {
+      kind: 'progress',
+      commandUuid: 'A',
+      state: 'delivered',
+      sent: null,
+    });
     expect(await commands.find(DEVICE, uuid('A'), at(0))).toEqual(record);
     expect(await next()).toEqual([]);
   });
@@ -171,8 +189,11 @@ describe('what the object tells', () => {
       expiresAtMs: null,
     });
     expect(await commands.unnoted(at(9000), 10)).toEqual([]);
-    await tell({ kind: 'progress', commandUuid: 'A', state: 'not-now' }, declared('<b/>', 3000));
-    expect(await commands.stored(uuid('A'))).toEqual({ udid: DEVICE, body: '<b/>' });
+    await tell({ kind: 'progress', commandUuid: 'A', state: 'not-now', sent: null }, declared('<b/>', 3000));
+    expect(await commands.stored(uuid('A'))).toEqual({
+      udid: DEVICE,
+      body: { sealed: false, bytes: utf8('<b/>') },
+    });
     expect(await commands.find(DEVICE, uuid('A'), at(0))).toMatchObject({
       state: 'delivered',
       createdAtMs: 1000,
@@ -194,7 +215,7 @@ describe('what the object tells', () => {
     await insert(queued('A'));
     const broken = { ...result('A'), state: 'no such state' } as unknown as DeviceMessage;
     await expect(async () =>
-      tell({ kind: 'progress', commandUuid: 'A', state: 'delivered' }, broken),
+      tell({ kind: 'progress', commandUuid: 'A', state: 'delivered', sent: null }, broken),
     ).rejects.toThrow(Unavailable);
     expect(await state('A')).toBe('pending');
   });
@@ -208,7 +229,7 @@ describe('the list', () => {
     const seen: string[] = [];
     let cursor: string | null = null;
     do {
-      const page: Page<CommandSummary> = value(await commands.list(DEVICE, { cursor, limit: 3 }, at(0)));
+      const page: CommandPage = value(await commands.list(DEVICE, ALL, { cursor, limit: 3 }, at(0)));
       seen.push(...page.items.map((one) => one.commandUuid));
       cursor = page.cursor;
     } while (cursor !== null);
@@ -217,14 +238,14 @@ describe('the list', () => {
   });
 
   it('has no page for a cursor that it did not give', async () => {
-    expect(refusal(await commands.list(DEVICE, { cursor: 'x', limit: 3 }, at(0))).kind).toBe(
+    expect(refusal(await commands.list(DEVICE, ALL, { cursor: 'x', limit: 3 }, at(0))).kind).toBe(
       'malformed-cursor',
     );
   });
 
   it('has an end also when the last page is full', async () => {
     for (const one of ['A', 'B']) await insert(queued(one));
-    expect(value(await commands.list(DEVICE, { cursor: null, limit: 2 }, at(0))).cursor).toBeNull();
+    expect(value(await commands.list(DEVICE, ALL, { cursor: null, limit: 2 }, at(0))).cursor).toBeNull();
   });
 });
 
@@ -232,14 +253,15 @@ it('a poll looks at no more rows however long the history is', async () => {
   await env.DB.batch(
     Array.from({ length: 500 }, (_, i) =>
       env.DB.prepare(
-        "INSERT INTO command_history VALUES (?, ?, 'X', 'b', 'acknowledged', 'Acknowledged', NULL, ?, NULL, ?)",
-      ).bind(`old-${i}`, DEVICE, i, i),
+        `INSERT INTO command_history (command_uuid, udid, number, request_type, state, created_at_ms, answered_at_ms)
+         VALUES (?1, ?2, ?3, 'X', 'acknowledged', ?3, ?3)`,
+      ).bind(`old-${i}`, DEVICE, i),
     ),
   );
   await insert(queued('A'));
   const plan = await env.DB.prepare(
     `EXPLAIN QUERY PLAN SELECT command_uuid FROM commands WHERE udid = 'x' AND enrollment_id = 'y'
-     AND (expires_at_ms IS NULL OR expires_at_ms > 1) ORDER BY priority, rowid LIMIT 8`,
+     AND (expires_at_ms IS NULL OR expires_at_ms > 1) ORDER BY priority, place LIMIT 8`,
   ).all<{ detail: string }>();
   expect(plan.results.map((row) => row.detail)).toEqual([
     'SEARCH commands USING INDEX commands_by_device (udid=?)',

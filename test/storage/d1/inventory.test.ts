@@ -7,6 +7,7 @@ import { SECTION_BYTES_MAX } from '../../../src/domain/inventory/read.ts';
 import { inventoryScope } from '../../../src/domain/inventory/section.ts';
 import { encodePlist, type PlistInputDict } from '../../../src/protocol/plist/encode.ts';
 import type { PlistValue } from '../../../src/protocol/plist/value.ts';
+import { utf8 } from '../../../src/std/bytes.ts';
 import { epochMs } from '../../../src/std/time.ts';
 import { D1Commands } from '../../../src/storage/d1/commands.ts';
 import { Database } from '../../../src/storage/d1/database.ts';
@@ -37,10 +38,11 @@ async function asked(
       udid,
       enrollmentId: 'E1',
       requestType,
-      body: '<plist/>',
+      body: { sealed: false, bytes: utf8('<plist/>') },
       priority: 'normal',
       createdAtMs: epochMs(1),
       expiresAtMs: null,
+      requeuedFrom: null,
       inventoryScope: inventoryScope(requestType, new Map(Object.entries(parameters))),
     },
     100,
@@ -49,7 +51,8 @@ async function asked(
   const raw = over.raw ?? encodePlist({ Status: 'Acknowledged', CommandUUID: commandUuid, ...answer });
   const state = over.state ?? 'acknowledged';
   const answeredAtMs = epochMs(over.atMs ?? 2000 + count);
-  return { kind: 'result', udid, commandUuid, requestType, state, status: 'Acknowledged', answeredAtMs, raw };
+  const ended = { state, status: 'Acknowledged', answeredAtMs, sent: null, raw };
+  return { kind: 'result', udid, commandUuid, requestType, ...ended };
 }
 
 const tell = (...messages: DeviceMessage[]) => recordDeviceMessages(database, messages);

@@ -1,0 +1,91 @@
+/**
+ * The command queue from the device's end: its object settles what it reports and decides whether D1 need be asked at
+ * all; what is to go out is opened here, since objects have no key.
+ */
+import type { ConnectReport } from '../../protocol/mdm/connect.ts';
+import { isDict } from '../../protocol/plist/value.ts';
+import type { Bytes } from '../../std/bytes.ts';
+import { type Outcome, ok } from '../../std/outcome.ts';
+import type { EpochMs } from '../../std/time.ts';
+import type { ConnectStep, Delivery, Device, Devices } from '../enrollment/device.ts';
+import type { DeviceRefusal } from '../enrollment/state.ts';
+import type { VerifiedDevice } from '../identity/verified-device.ts';
+import type { CommandUuid, Udid } from '../ids.ts';
+import type { CommandContents, GivenUp } from './content.ts';
+import type { CommandStore } from './ports.ts';
+
+/** How many rows a delivery looks at beyond those that must not go out: one is needed, some may be expired or new. */
+const CANDIDATES = 8;
+/** Commands that one message finds unfit to go out, each some reads and writes; the others wait for the next one. */
+const GIVEN_UP_MAX = 16;
+
+export interface ChannelOptions {
+  readonly store: Pick<CommandStore, 'next'>;
+  readonly devices: Devices;
+  readonly contents: CommandContents;
+  /** For the log: a command was given up before the device saw it. */
+  readonly onGivenUp: (udid: Udid, commandUuid: CommandUuid, status: GivenUp) => void;
+}
+
+type Answer<T> = Promise<Outcome<T, DeviceRefusal>>;
+
+export class CommandChannel {
+  readonly #options: ChannelOptions;
+
+  constructor(options: ChannelOptions) {
+    this.#options = options;
+  }
+
+  /** A message on the command channel: the next command's bytes, or null to end the session. */
+  async connect(device: VerifiedDevice, report: ConnectReport, nowMs: EpochMs): Answer<Bytes | null> {
+    const { devices, contents, onGivenUp } = this.#options;
+    const { udid, certificateDigest } = device;
+    const object = devices.of(udid);
+    const { status, commandUuid } = report;
+    const raw = status === 'Idle' ? new Uint8Array(0) : report.raw;
+    const told = { status, commandUuid, raw, supervised: toldSupervised(report) };
+    let step = await object.report(certificateDigest, told, nowMs);
+    for (let givenUp = 0; givenUp < GIVEN_UP_MAX; givenUp++) {
+      const delivery = await this.#choose(device, object, step, status, nowMs);
+      if (!delivery.ok) return delivery;
+      if (delivery.value === null) return ok(null);
+      const out = await contents.outgoing(udid, delivery.value);
+      if (out.ok) return out;
+      const failed = delivery.value.commandUuid;
+      onGivenUp(udid, failed, out.refusal.status);
+      step = await object.giveUp(certificateDigest, failed, out.refusal.status, nowMs);
+    }
+    return step.ok ? ok(null) : step;
+  }
+
+  /** A signed report that could not be read: true when the command that it belongs to was given up. */
+  async giveUpUnreadable(device: VerifiedDevice, nowMs: EpochMs): Promise<boolean> {
+    const { devices } = this.#options;
+    const settled = await devices.of(device.udid).settleUnreadable(device.certificateDigest, nowMs);
+    return settled.ok && settled.value;
+  }
+
+  async #choose(
+    { udid, certificateDigest }: VerifiedDevice,
+    object: Device,
+    step: Outcome<ConnectStep, DeviceRefusal>,
+    lastStatus: ConnectReport['status'],
+    nowMs: EpochMs,
+  ): Answer<Delivery | null> {
+    if (!step.ok) return step;
+    if (step.value.kind === 'empty') return ok(null);
+    if (step.value.kind === 'deliver') return ok(step.value.delivery);
+    const { enrollmentId, workTold, passedOver } = step.value;
+    const limit = passedOver + CANDIDATES;
+    const candidates = await this.#options.store.next(udid, enrollmentId, nowMs, limit);
+    const complete = candidates.length < limit;
+    return object.offer(certificateDigest, { candidates, complete, workTold, lastStatus }, nowMs);
+  }
+}
+
+/** `IsSupervised` of a DeviceInformation answer: what tells that an iPhone cannot host managed watches. */
+function toldSupervised(report: ConnectReport): boolean | null {
+  const responses = report.content.get('QueryResponses');
+  const supervised = responses !== undefined && isDict(responses) ? responses.get('IsSupervised') : undefined;
+  return typeof supervised === 'boolean' ? supervised : null;
+}
