@@ -25,6 +25,7 @@ import { D1Apps } from '../storage/d1/apps.ts';
 import { D1Commands } from '../storage/d1/commands.ts';
 import type { Database } from '../storage/d1/database.ts';
 import { D1Groups } from '../storage/d1/groups.ts';
+import { D1Inventory } from '../storage/d1/inventory.ts';
 import { type FanoutMessage, QueueDue } from '../storage/queue/due.ts';
 import { R2Packages } from '../storage/r2/packages.ts';
 
@@ -80,6 +81,7 @@ export function composeApps({ db, devices, commands, isKnown, ...need }: AppsNee
       const device = await need.directory.find(udid);
       if (device?.phone != null) await need.directory.find(device.phone);
     },
+    inventory: new D1Inventory(db),
     isKnown,
     groupExists: (name) => groups.exists(name),
     goOn: () => queue.ask(),

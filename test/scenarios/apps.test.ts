@@ -3,19 +3,38 @@
  * device itself reports, while people refuse, devices put off, networks lose, objects are evicted and phones leave.
  */
 import { evictAllDurableObjects } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { SimulatedPhone, SimulatedWatch } from '../simulator/index.ts';
+import {
+  ORDINARY_MISCHIEF,
+  type SimulatedPhone,
+  type SimulatedWatch,
+  withMischief,
+} from '../simulator/index.ts';
 import {
   appCommandsOf,
   deploy,
   deployment,
   drive,
+  put,
   putApp,
   stateOn,
   sweep,
+  type TestApp,
   timeline,
 } from '../support/apps.ts';
-import { admin, adminReply, assignedPhone, pairedWatch } from '../support/front-door.ts';
+import {
+  admin,
+  adminReply,
+  assignedPhone,
+  newWorld,
+  pairedWatch,
+  printOnFailure,
+  secrets,
+  send,
+  unpairedWatch,
+  url,
+} from '../support/front-door.ts';
 import { checkInvariants } from '../support/invariants.ts';
 
 let phone: SimulatedPhone;
@@ -171,6 +190,92 @@ describe('an installation', () => {
     await watch.connect();
     expect(stateOn(watch, app.id)).toBeUndefined();
     expect((await adminReply('POST', `deployments/${id}/cancel`)).status).toBe(409);
+  });
+});
+
+describe('an enterprise app', () => {
+  it('comes to both devices by the manifest that is made for each, with its configuration', async () => {
+    const token = 'configuration-token-0123456789';
+    secrets.add('app configuration', token);
+    const install = { ManagementFlags: 1, Configuration: { token } };
+    const source = { kind: 'package' };
+    const phoneSide = (app: TestApp) => ({ phone: { bundleId: app.phone, source } });
+    const app = await putApp('paired', [phone, watch]);
+    await put(app, 'paired', { source, install, ...phoneSide(app) });
+    const early = await adminReply('POST', `devices/${watch.udid}/apps`, { app: app.id, action: 'install' });
+    expect(early.body['type']).toBe('urn:escapement:problem:package-missing');
+    const body = new Uint8Array(70_000).fill(7);
+    body.set([0x50, 0x4b, 0x03, 0x04]);
+    const uploaded = await send(
+      new Request(`${url}/api/v1/apps/${app.id}/package?bundleVersion=3.1`, {
+        method: 'PUT',
+        headers: { authorization: `Bearer ${env.ADMIN_KEY}` },
+        body,
+      }),
+    );
+    expect(uploaded.status).toBe(200);
+    await uploaded.body?.cancel();
+    const id = await deploy(watch, app);
+    expect(await drive(id, [phone, watch])).toMatchObject({ state: 'done' });
+    for (const [device, bundleId] of [
+      [phone, app.phone],
+      [watch, app.id],
+    ] as const) {
+      const held = device.facts.apps.get(String(bundleId));
+      expect(held).toMatchObject({ version: '3.1', state: 'Managed', flags: 1, configuration: { token } });
+    }
+  });
+});
+
+describe('a bad network', () => {
+  it.each([7001, 7002, 7003])(
+    'of seed %i delays an app, and doubles and loses nothing of it',
+    async (seed) => {
+      const world = withMischief(newWorld({ seed }), { ...ORDINARY_MISCHIEF, delayMsMax: 4 });
+      printOnFailure(() => `seed ${seed}: ${world.mischiefLog.deeds.join(', ')}`);
+      const theirs = await assignedPhone({ world });
+      const own = await unpairedWatch(theirs);
+      for (let attempt = 1; (await own.pairWith(theirs)).kind !== 'enrolled'; attempt++)
+        if (attempt === 6) throw new Error('not paired');
+      const app = await putApp('paired', [theirs, own]);
+      const id = await deploy(own, app);
+      const at = Date.now();
+      for (let i = 0; i < 20 && (await deployment(id))['state'] === 'running'; i++) {
+        if (i % 3 === 1) await evictAllDurableObjects();
+        for (const device of [theirs, own]) await device.connect();
+        await sweep(at + i * HOUR_MS);
+      }
+      expect(await deployment(id)).toMatchObject({ state: 'done', attempt: 1 });
+      expect([stateOn(theirs, app.phone), stateOn(own, app.id)]).toEqual(['Managed', 'Managed']);
+      for (const device of [theirs, own]) {
+        const installs = (await appCommandsOf(device)).filter((type) => type === 'InstallApplication');
+        expect(installs).toEqual(['InstallApplication']);
+      }
+    },
+  );
+});
+
+describe('a request for many', () => {
+  it('begins one for each watch of a group that can have it, and says why not for the others', async () => {
+    const name = `floor-${Date.now()}`;
+    await admin('PUT', `groups/${name}`);
+    await admin('POST', `groups/${name}/devices`, { add: [watch.udid, phone.udid] });
+    const app = await putApp('standalone', [watch]);
+    const path = `apps/${app.id}/deployments`;
+    const begun = await admin('POST', path, { action: 'install', group: name });
+    expect(begun).toMatchObject({ begun: 1, refused: 0, items: [{ watch: watch.udid }] });
+    const [first] = begun['items'] as { deploymentId: string }[];
+    expect(await drive(String(first?.deploymentId), [watch])).toMatchObject({ state: 'done' });
+    const devices = [watch.udid, phone.udid, 'NOBODY-0001'];
+    const named = await admin('POST', path, { action: 'update', devices });
+    expect(named).toMatchObject({
+      ...{ begun: 1, refused: 2 },
+      items: [{ watch: watch.udid }, { refusal: 'not-a-watch' }, { refusal: 'unknown-device' }],
+    });
+    const { items } = await admin('GET', `devices/${watch.udid}/apps?limit=2`);
+    expect(items).toMatchObject([{ action: 'update' }, { action: 'install', state: 'done' }]);
+    const running = await adminReply('DELETE', `apps/${app.id}`);
+    expect([running.status, running.body['type']]).toEqual([409, 'urn:escapement:problem:app-deployed']);
   });
 });
 

@@ -3,6 +3,7 @@
  * durable on return and goes on by itself.
  */
 import type { ContentProblem } from '../../protocol/catalog/validate.ts';
+import type { JsonValue } from '../../protocol/plist/json.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
@@ -108,6 +109,16 @@ export type DeployManyRefusal =
   | UnknownGroup
   | { readonly kind: 'group-too-large'; readonly devicesMax: number };
 
+export interface ManagedApps {
+  readonly answeredAtMs: EpochMs;
+  /** By bundle identifier, as the device told each. */
+  readonly items: readonly {
+    readonly bundleId: string;
+    readonly value: JsonValue;
+    readonly atMs: EpochMs;
+  }[];
+}
+
 export interface AppDeployments {
   deploy(
     watch: Udid,
@@ -123,6 +134,8 @@ export interface AppDeployments {
   /** Newest first. */
   ofApp(app: string, page: PageQuery): Promise<Outcome<Page<Deployment>, UnknownApp | MalformedCursor>>;
   ofWatch(watch: Udid, page: PageQuery): Promise<Outcome<Page<Deployment>, UnknownDevice | MalformedCursor>>;
+  /** What the device last answered to ManagedApplicationList; null when it never did. */
+  managed(device: Udid): Promise<ManagedApps | null>;
   counts(app: string): Promise<Readonly<Partial<Record<DeploymentState, number>>>>;
   find(deploymentId: string, nowMs: EpochMs): Promise<Deployment | null>;
   /** What a device works on already is not taken back. */

@@ -11,11 +11,13 @@ import {
   type DeployManyRefusal,
   type DeploymentOrder,
   type DeployRefusal,
+  type ManagedApps,
   type UnknownApp,
   type UnknownDeployment,
 } from '../admin/app-services.ts';
 import type { PageQuery, UnknownDevice } from '../admin/services.ts';
 import type { Udid } from '../ids.ts';
+import type { InventoryStore } from '../inventory/ports.ts';
 import { type App, sidesOf, sourceOf } from './app.ts';
 import { installProblems } from './commands.ts';
 import { derivedUuid } from './deployment-ids.ts';
@@ -34,6 +36,7 @@ export interface DeploymentOptions {
   readonly runner: DeploymentRunner;
   /** Brings what is known of the device, and of its iPhone, up to date. */
   readonly refresh: (udid: Udid) => Promise<void>;
+  readonly inventory: Pick<InventoryStore, 'section'>;
   readonly isKnown: (udid: Udid) => Promise<boolean>;
   readonly groupExists: (name: string) => Promise<boolean>;
   /** Has the rest begun elsewhere, soon; may be lost, and then the sweeper does. */
@@ -94,6 +97,13 @@ export class Deployments implements AppDeployments {
     if (!(await this.#options.isKnown(watch)))
       return refuse<UnknownDevice>({ kind: 'unknown-device', udid: watch });
     return this.#options.store.list({ app: null, watch }, page);
+  }
+
+  async managed(device: Udid): Promise<ManagedApps | null> {
+    const found = await this.#options.inventory.section(device, 'managed-applications');
+    if (found === null) return null;
+    const items = found.items.map(({ key, value, atMs }) => ({ bundleId: key, value, atMs }));
+    return { answeredAtMs: found.answeredAtMs, items };
   }
 
   counts(app: string) {

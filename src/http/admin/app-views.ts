@@ -1,5 +1,5 @@
 /** Apps and deployments as the API shows them. `Configuration` is named where there is one, and shown only on demand. */
-import type { DeployRefusal } from '../../domain/admin/app-services.ts';
+import type { DeployRefusal, ManagedApps } from '../../domain/admin/app-services.ts';
 import type { App, AppSource } from '../../domain/app/app.ts';
 import { type DeploymentState, stepOf } from '../../domain/app/machine.ts';
 import type { Deployment } from '../../domain/app/ports.ts';
@@ -89,4 +89,10 @@ export function deploymentWithTimelineView(deployment: Deployment) {
 
 export function deployRefusalView({ kind, ...facts }: DeployRefusal) {
   return { refusal: kind, ...facts };
+}
+
+export function managedView(managed: ManagedApps | null) {
+  if (managed === null) return null;
+  const items = managed.items.map(({ bundleId, value, atMs }) => ({ bundleId, value, at: timestamp(atMs) }));
+  return { answeredAt: timestamp(managed.answeredAtMs), items };
 }

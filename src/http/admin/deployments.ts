@@ -2,7 +2,7 @@
 import { Hono } from 'hono';
 import type { AdminServices } from '../../domain/admin/services.ts';
 import { parseUdid } from '../../domain/ids.ts';
-import { deploymentView, deploymentWithTimelineView } from './app-views.ts';
+import { deploymentView, deploymentWithTimelineView, managedView } from './app-views.ts';
 import type { AdminEnv } from './env.ts';
 import { idempotencyKey } from './idempotency-key.ts';
 import { readJson, readQuery } from './input.ts';
@@ -43,7 +43,8 @@ export function deviceApps({ deployments: all }: AdminServices): Hono<AdminEnv> 
     if (!query.ok) return refused(c, query.refusal);
     const list = all.ofWatch.bind(all, udid.value);
     const page = await listPage(['device-apps', udid.value], query.value, list, deploymentView);
-    return page.ok ? c.json(page.value) : refused(c, page.refusal);
+    if (!page.ok) return refused(c, page.refusal);
+    return c.json({ ...page.value, managed: managedView(await all.managed(udid.value)) });
   });
 
   app.post('/:udid/apps', async (c) => {
