@@ -138,8 +138,8 @@ export class Deployments implements AppDeployments {
       | { readonly kind: 'deployment-superseded' }
     >
   > {
-    // What it left behind goes first.
-    await this.#advance([deploymentId], nowMs);
+    // What it left behind goes first, or nothing does.
+    await this.#options.runner.advance(deploymentId, nowMs);
     const found = await this.#options.store.find(deploymentId);
     if (found === null) return refuse({ kind: 'unknown-deployment' });
     const { state } = found.machine;

@@ -4,7 +4,7 @@
  * the storage key makes or changes one. docs/threat-model.md says what a URL that leaks is worth.
  */
 import { fromBase64Url, readUtf8, toBase64Url, utf8 } from '../../std/bytes.ts';
-import { addMs, DAY_MS, type EpochMs, epochMs } from '../../std/time.ts';
+import { DAY_MS, type EpochMs } from '../../std/time.ts';
 import type { Side } from './app.ts';
 import type { AppSeal } from './ports.ts';
 
@@ -48,8 +48,4 @@ export class PackageUrls {
     const [packageId, side, untilMs] = JSON.parse(text) as [string, Side, number];
     return nowMs < untilMs ? { packageId, side } : null;
   }
-}
-
-export function packageUrlEnd(nowMs: EpochMs): EpochMs {
-  return epochMs(addMs(nowMs, PACKAGE_URL_LIFE_MS));
 }

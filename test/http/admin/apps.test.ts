@@ -1,4 +1,6 @@
 /** Apps and their packages through the admin API and the installer's URLs: the whole Worker, real D1 and R2. */
+
+import { createMessageBatch } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
@@ -6,9 +8,11 @@ import { describe, expect, it, vi } from 'vitest';
 import { PACKAGE_PART_BYTES } from '../../../src/domain/admin/app-services.ts';
 import type { PackageUrls } from '../../../src/domain/app/package-urls.ts';
 import { parseRange } from '../../../src/http/packages/routes.ts';
+import worker from '../../../src/index.ts';
 import { addMs, epochMs } from '../../../src/std/time.ts';
+import type { FanoutMessage } from '../../../src/storage/queue/due.ts';
 import { servicesFor } from '../../../src/wiring.ts';
-import { call } from '../../support/admin-call.ts';
+import { call, enrolledDevice } from '../../support/admin-call.ts';
 
 const STORE = { kind: 'app-store', iTunesStoreID: 42 };
 const STANDALONE = { name: 'An app', kind: 'standalone', source: STORE };
@@ -330,6 +334,30 @@ describe('a range', () => {
 });
 
 describe('a deployment', () => {
+  it('to many watches is begun for ten with the answer, and for the rest by the queue', async () => {
+    const id = await putNew();
+    const watches = await Promise.all(Array.from({ length: 12 }, () => enrolledDevice()));
+    const devices = watches.map(({ udid }) => udid);
+    const order = { action: 'install', devices };
+    const key = { 'Idempotency-Key': 'floor-2-on-monday' };
+    const many = await call('POST', `/apps/${id}/deployments`, order, key);
+    expect([many.status, many.body.begun, many.body.refused]).toEqual([202, 12, 0]);
+    const phases = async () => {
+      const { body } = await call('GET', `/apps/${id}/deployments`);
+      return Map.groupBy(body.items as { phase: string }[], ({ phase }) => phase);
+    };
+    expect((await phases()).get('waiting')).toHaveLength(2);
+    const batch = createMessageBatch<FanoutMessage>('escapement-fanout', [
+      { id: 'a', timestamp: new Date(), attempts: 1, body: { kind: 'deployments' } },
+    ]);
+    await worker.queue(batch, env);
+    expect((await phases()).get('ordered')).toHaveLength(12);
+    // Said again, the request finds what it made.
+    const again = await call('POST', `/apps/${id}/deployments`, order, key);
+    expect(again.body.items).toEqual(many.body.items);
+    expect((await call('GET', `/apps/${id}`)).body.deployments).toMatchObject({ running: 12, superseded: 0 });
+  });
+
   it('is refused for what is no app, no device, or no such deployment', async () => {
     const id = await putNew();
     const order = (app: string) => ({ app, action: 'install' });
