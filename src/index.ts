@@ -6,7 +6,7 @@ import { createApp } from './http/app.ts';
 import { answerBroken, answerError } from './http/errors.ts';
 import { consoleLog } from './log.ts';
 import { randomUuid } from './pki/random.ts';
-import { epochMs } from './std/time.ts';
+import { type EpochMs, epochMs } from './std/time.ts';
 import { Database } from './storage/d1/database.ts';
 import { D1DeviceProfiles } from './storage/d1/device-profiles.ts';
 import { D1PairingArchive } from './storage/d1/pairings.ts';
@@ -29,6 +29,12 @@ export class PairingObject extends PairingObjectCore {
 
 const apps = new WeakMap<Env, ReturnType<typeof createApp>>();
 
+async function sweepApps(env: Env, nowMs: EpochMs): Promise<void> {
+  const { background } = await servicesFor(env);
+  await background.carryOn(nowMs);
+  await background.packages.sweep(nowMs);
+}
+
 export default {
   async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
     try {
@@ -48,7 +54,9 @@ export default {
   async queue(batch: MessageBatch<FanoutMessage>, env: Env): Promise<void> {
     const { due } = fleetFor(env);
     for (const message of batch.messages) {
-      await due.bringSome(epochMs(Date.now()));
+      const nowMs = epochMs(Date.now());
+      if (message.body.kind === 'deployments') await (await servicesFor(env)).background.carryOn(nowMs);
+      else await due.bringSome(nowMs);
       message.ack();
     }
   },
@@ -62,6 +70,7 @@ export default {
       events.sweep(nowMs),
       due.sweep(),
       new D1DeviceProfiles(db).sweep(nowMs),
+      sweepApps(env, nowMs),
     ]);
     const [forgotten] = swept;
     if (forgotten.status === 'fulfilled' && forgotten.value > 0)

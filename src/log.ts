@@ -16,6 +16,7 @@ export interface LogFields {
   readonly pairingId?: string;
   readonly commandUuid?: string;
   readonly credentialId?: string;
+  readonly deploymentId?: string;
   readonly messageType?: string;
   readonly step?: string;
   readonly refusal?: string;
@@ -39,6 +40,7 @@ export type LogEvent =
   | 'drain-failed'
   | 'manifest-missed'
   | 'queue-failed'
+  | 'deployment-missed'
   | 'command-given-up'
   | 'sweep'
   | 'admin'

@@ -3,7 +3,7 @@
  * configuration; a broken configuration is a rejected promise, so every request reports it.
  */
 
-import { type Config, readAccessRights, readConfig } from './config.ts';
+import { readAccessRights, readConfig } from './config.ts';
 import { BootstrapKey } from './domain/admin/bootstrap-key.ts';
 import type { GatheredServices } from './domain/admin/order-services.ts';
 import type { AdminServices } from './domain/admin/services.ts';
@@ -34,7 +34,6 @@ import { ScepService } from './domain/identity/scep-service.ts';
 import type { Udid } from './domain/ids.ts';
 import { Inventories } from './domain/inventory/service.ts';
 import { PhoneEnrollment } from './domain/pairing/phone-enrollment.ts';
-import type { ProfileBuilder } from './domain/pairing/ports.ts';
 import { PairingService } from './domain/pairing/service.ts';
 import { machineInfoVerifier, tokenKeys } from './domain/pairing/verifiers.ts';
 import { ProfileBuilds } from './domain/profile/service.ts';
@@ -49,13 +48,10 @@ import { signAttached } from './pki/cms-sign.ts';
 import { sha256Hex } from './pki/digest.ts';
 import { ForeignIssuers } from './pki/jwks.ts';
 import { PairingTokenKeys } from './pki/jws.ts';
-import { type Authority, importAuthority } from './pki/keys.ts';
+import { importAuthority } from './pki/keys.ts';
 import { randomBytes, randomUuid } from './pki/random.ts';
 import { importSealKey, openSecret, type SealKey, sealSecret } from './pki/seal.ts';
-import {
-  buildEnrollmentProfile,
-  ENROLLMENT_PROFILE_IDENTIFIER,
-} from './protocol/profile/enrollment-profile.ts';
+import { ENROLLMENT_PROFILE_IDENTIFIER } from './protocol/profile/enrollment-profile.ts';
 import { LogWaker } from './push/log-waker.ts';
 import type { Bytes } from './std/bytes.ts';
 import { EscapementError, Fault } from './std/outcome.ts';
@@ -82,13 +78,18 @@ import { D1Properties, D1Subscriptions } from './storage/d1/settings.ts';
 import { fetchJwks } from './storage/jwks-fetch.ts';
 import { KvRendered } from './storage/kv/rendered.ts';
 import { QueueDue } from './storage/queue/due.ts';
-import { policyServices } from './wiring-policy.ts';
-import { profileServices, uploadSeal } from './wiring-profiles.ts';
+import { type AppComposition, composeApps } from './wiring/apps.ts';
+import { policyServices } from './wiring/policy.ts';
+import { profileBuilder } from './wiring/profile-builder.ts';
+import { profileServices, uploadSeal } from './wiring/profiles.ts';
 
-const built = new WeakMap<Env, Promise<Services>>();
+/** What requests are served with, and what goes on without one. */
+type Composition = Services & { readonly background: AppComposition };
+
+const built = new WeakMap<Env, Promise<Composition>>();
 
 /** The services of this isolate. Rejects with a `Fault` for as long as the configuration is broken. */
-export function servicesFor(env: Env): Promise<Services> {
+export function servicesFor(env: Env): Promise<Composition> {
   const existing = built.get(env);
   if (existing !== undefined) return existing;
   const services = build(env);
@@ -151,7 +152,7 @@ export function commandsFor(env: Env, fleet: ReturnType<typeof fleetFor>, key: S
   return { commands, gathered, channel };
 }
 
-async function build(env: Env): Promise<Services> {
+async function build(env: Env): Promise<Composition> {
   const config = await readConfig(env);
   const fleet = fleetFor(env);
   const { db, devices, index, isKnown, events, admission, manifests, due } = fleet;
@@ -230,7 +231,10 @@ async function build(env: Env): Promise<Services> {
     library: declarations,
     sealKey,
   });
+  const bindings = { bucket: env.PACKAGES as R2Bucket | undefined, queue: env.FANOUT };
+  const apps = composeApps({ db, devices, directory, commands, isKnown, sealKey, publicUrl, ...bindings });
   const admin: AdminServices = {
+    ...apps.admin,
     authenticator: new BootstrapKey(config.adminKey),
     devices: directory,
     inventory: new Inventories({
@@ -325,30 +329,14 @@ async function build(env: Env): Promise<Services> {
       }),
     },
     assets: { devices, store, uploads },
+    packages: apps,
     admin,
+    background: apps,
   };
 }
 
 function isEnrollmentProfile(identifier: string): boolean {
   return identifier === ENROLLMENT_PROFILE_IDENTIFIER;
-}
-
-function profileBuilder(config: Config, authority: Authority): ProfileBuilder {
-  const { publicUrl, organization, pushTopic: topic } = config;
-  return {
-    build: (subject, challenge) =>
-      buildEnrollmentProfile({
-        platform: subject.platform,
-        organization,
-        topic,
-        serverUrl: `${publicUrl}/mdm/connect`,
-        checkInUrl: `${publicUrl}/mdm/checkin`,
-        accessRights: config.accessRights,
-        scep: { url: `${publicUrl}/scep`, challenge, subject: { udid: subject.udid } },
-        caCertificateDer: authority.certificate.der,
-        uuids: { profile: randomUuid(), ca: randomUuid(), scep: randomUuid(), mdm: randomUuid() },
-      }),
-  };
 }
 
 /** Where a device's object's messages go: D1 first, in one transaction, then the other owners. */
@@ -357,10 +345,20 @@ export function deviceOutbox(env: Env): DeviceOutboxPort {
   return {
     async tell(messages) {
       const { db, due, waker } = fleetFor(env);
-      await recordDeviceMessages(db, messages);
+      const { deploymentsDue } = await recordDeviceMessages(db, messages);
       for (const message of messages) await tellOwner(message, { pairings, due, waker });
+      if (deploymentsDue) await tellDeployments(env);
     },
   };
+}
+
+/** They are marked in D1, and the sweeper makes good what fails here: messages must not wait for that. */
+async function tellDeployments(env: Env): Promise<void> {
+  try {
+    await (await servicesFor(env)).background.carryOnTold(epochMs(Date.now()));
+  } catch (error) {
+    consoleLog().event('deployment-missed', { error: String(error) });
+  }
 }
 
 type Owners = Pick<ReturnType<typeof fleetFor>, 'due' | 'waker'> & {

@@ -41,6 +41,8 @@ export interface WorkerBuild {
   /** Binding to identifier. */
   readonly databases: Readonly<Record<string, string>>;
   readonly namespaces: Readonly<Record<string, string>>;
+  /** Binding to name. */
+  readonly buckets: Readonly<Record<string, string>>;
   /** Binding to class. */
   readonly objects: Readonly<Record<string, string>>;
   /** Binding to queue. */
@@ -96,6 +98,7 @@ interface WranglerConfig {
   vars: Record<string, unknown>;
   d1_databases: { binding: string; database_id?: string; migrations_dir?: string }[];
   kv_namespaces: { binding: string; id?: string }[];
+  r2_buckets: { binding: string; bucket_name?: string }[];
   durable_objects: { bindings: { name: string; class_name: string }[] };
   queues: {
     producers?: { binding: string; queue: string }[] | undefined;
@@ -122,6 +125,7 @@ async function describe(): Promise<Omit<WorkerBuild, 'directory'>> {
     vars: Object.fromEntries(Object.entries(config.vars).map(([name, value]) => [name, String(value)])),
     databases: Object.fromEntries(config.d1_databases.map((d) => [d.binding, d.database_id ?? d.binding])),
     namespaces: Object.fromEntries(config.kv_namespaces.map((n) => [n.binding, n.id ?? n.binding])),
+    buckets: Object.fromEntries(config.r2_buckets.map((b) => [b.binding, b.bucket_name ?? b.binding])),
     objects: Object.fromEntries(config.durable_objects.bindings.map((o) => [o.name, o.class_name])),
     queues: Object.fromEntries((config.queues.producers ?? []).map((q) => [q.binding, q.queue])),
     consumers: Object.fromEntries(

@@ -131,6 +131,7 @@ function miniflareOptions(
         },
         d1Databases: { ...build.databases },
         kvNamespaces: { ...build.namespaces },
+        r2Buckets: { ...build.buckets },
         durableObjects: Object.fromEntries(
           Object.entries(build.objects).map(([name, className]) => [name, { className, useSQLite: true }]),
         ),

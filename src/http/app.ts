@@ -13,6 +13,7 @@ import { type AssetServices, assetsApp } from './assets/routes.ts';
 import { type EnrollServices, enrollApp } from './enroll/routes.ts';
 import { answerError } from './errors.ts';
 import { type MdmServices, mdmApp } from './mdm/routes.ts';
+import { type PackageServices, packagesApp } from './packages/routes.ts';
 import { type ScepServices, scepApp } from './scep/routes.ts';
 
 export interface Services {
@@ -23,6 +24,7 @@ export interface Services {
   readonly enroll: EnrollServices;
   readonly scep: ScepServices;
   readonly assets: Omit<AssetServices, 'verifier'>;
+  readonly packages: PackageServices;
   readonly admin: AdminServices;
 }
 
@@ -51,6 +53,7 @@ export function createApp(services: Services): Hono<AppEnv> {
   app.route('/', enrollApp(services.enroll));
   app.route('/', scepApp(services.scep));
   app.route('/', assetsApp({ verifier: services.mdm.verifier, ...services.assets }));
+  app.route('/', packagesApp(services.packages));
   app.route('/api/v1', adminApp(services.admin) as unknown as Hono<AppEnv>);
   app.notFound((c) => c.text('not found\n', 404));
   app.onError((error, c) => answerError(error, c.get('log')));

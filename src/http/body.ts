@@ -33,6 +33,45 @@ export async function readBody(request: Request, bodyBytesMax: number): Promise<
   return ok(join(parts, length));
 }
 
+/**
+ * A large body in parts of `partBytes`, but for the last, of which no more than one is held. A refusal is the last word.
+ * A body that is larger than it says is cut off by HTTP itself.
+ */
+export async function* bodyParts(
+  request: Request,
+  { partBytes, bodyBytesMax }: { readonly partBytes: number; readonly bodyBytesMax: number },
+): AsyncGenerator<Outcome<Bytes, BodyRefusal>> {
+  if (Number(request.headers.get('Content-Length') ?? 0) > bodyBytesMax) {
+    yield refuse({ kind: 'body-too-large', bodyBytesMax });
+    return;
+  }
+  const reader = (request.body as ReadableStream<Uint8Array> | null)?.getReader();
+  if (reader === undefined) return;
+  let part = new Uint8Array(partBytes);
+  let filled = 0;
+  for (let total = 0; ; ) {
+    const next = await reader.read().catch(() => null);
+    if (next === null) return yield refuse({ kind: 'body-unreadable' });
+    if (next.done) break;
+    total += next.value.length;
+    if (total > bodyBytesMax) {
+      await reader.cancel();
+      return yield refuse({ kind: 'body-too-large', bodyBytesMax });
+    }
+    for (let taken = 0; taken < next.value.length; ) {
+      const some = next.value.subarray(taken, taken + partBytes - filled);
+      part.set(some, filled);
+      filled += some.length;
+      taken += some.length;
+      if (filled < partBytes) continue;
+      yield ok(part);
+      part = new Uint8Array(partBytes);
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield ok(part.subarray(0, filled));
+}
+
 function join(parts: readonly Uint8Array[], length: number): Bytes {
   const whole = new Uint8Array(length);
   let at = 0;

@@ -18,6 +18,7 @@ import type { HostState, PresumedGone } from '../enrollment/ending.ts';
 import type { EventFeed } from '../event/feed.ts';
 import type { LinkGrant } from '../identity/one-time-link.ts';
 import type { CommandUuid, Platform, SerialNumber, Udid } from '../ids.ts';
+import type { AppServices } from './app-services.ts';
 import type { CommandFilter, CommandPage, RepeatableCommand, RepeatRefusal } from './command-services.ts';
 import type {
   Changed,
@@ -368,7 +369,7 @@ export interface EnrollmentLinks {
   ): Promise<{ readonly code: string; readonly expiresAtMs: EpochMs }>;
 }
 
-export interface AdminServices {
+export interface AdminServices extends AppServices {
   readonly authenticator: Authenticator;
   readonly devices: DeviceDirectory;
   readonly inventory: InventoryService;

@@ -33,6 +33,7 @@ import type { MalformedIdentifier } from '../../domain/ids.ts';
 import type { InvalidProfile } from '../../domain/profile/draft.ts';
 import type { InvalidContent } from '../../protocol/catalog/validate.ts';
 import type { BodyRefusal } from '../body.ts';
+import { type AppRefusal, appProblem, isAppRefusal } from './app-refusals.ts';
 import { commandProblem } from './command-refusals.ts';
 import type { AdminContext } from './env.ts';
 import { type FieldError, type Problem, problemResponse } from './problem.ts';
@@ -93,7 +94,7 @@ export type UploadRefusal =
 /** What `stateProblem` hands on. */
 type FurtherRefusal = DeclarationRefusal | GroupRefusal | UploadRefusal;
 
-export type AdminRefusal = RequestRefusal | StateRefusal | FurtherRefusal;
+export type AdminRefusal = RequestRefusal | StateRefusal | FurtherRefusal | AppRefusal;
 
 /** Answers with the refusal's problem document, and logs its kind. */
 export function refused(c: AdminContext, refusal: AdminRefusal): Response {
@@ -104,6 +105,7 @@ export function refused(c: AdminContext, refusal: AdminRefusal): Response {
 }
 
 export function toProblem(refusal: AdminRefusal): Problem {
+  if (isAppRefusal(refusal)) return appProblem(refusal);
   const { kind } = refusal;
   switch (kind) {
     case 'key-missing':

@@ -5,11 +5,13 @@
 import { Hono } from 'hono';
 import type { AdminServices } from '../../domain/admin/services.ts';
 import { EscapementError, Unavailable } from '../../std/outcome.ts';
+import { apps } from './apps.ts';
 import { assets } from './assets.ts';
 import { authenticate } from './authenticate.ts';
 import { catalog } from './catalog.ts';
 import { commands } from './commands.ts';
 import { declarations } from './declarations.ts';
+import { deployments, deviceApps } from './deployments.ts';
 import { deviceProfiles } from './device-profiles.ts';
 import { devices } from './devices.ts';
 import { dryRun } from './dry-run.ts';
@@ -57,6 +59,9 @@ export function adminApp(services: AdminServices): Hono<AdminEnv> {
   app.route('/declarations', declarations(services));
   app.route('/assets', assets(services));
   app.route('/profiles', profiles(services));
+  app.route('/apps', apps(services));
+  app.route('/deployments', deployments(services));
+  app.route('/devices', deviceApps(services));
   app.route('/profiles', profileBuilds(services));
   app.route('/profiles', profileVersions(services));
   app.route('/profiles', profileDevices(services));

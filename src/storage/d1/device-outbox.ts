@@ -9,6 +9,7 @@ import { readUtf8 } from '../../std/bytes.ts';
 import { closeEnrollment, moveToHistory } from './command-history.ts';
 import { recordDelivered, updateProgress } from './commands.ts';
 import type { Database, Statement } from './database.ts';
+import { markCommand, markEnrollment, markReported } from './deployment-marks.ts';
 import { profileEnds } from './device-profile-ends.ts';
 import { upsertDevice } from './devices.ts';
 import { markDue } from './due.ts';
@@ -17,16 +18,38 @@ import { insertEvents } from './events.ts';
 import { recordInventory } from './inventory.ts';
 import { replaceStatus } from './status.ts';
 
-/** Stores every message that D1 owns the record of; leaves the others alone. */
-export async function recordDeviceMessages(db: Database, messages: readonly DeviceMessage[]): Promise<void> {
+/**
+ * Stores every message that D1 owns the record of; leaves the others alone. Returns whether any is about a deployment of
+ * an app, which is then due.
+ */
+export async function recordDeviceMessages(
+  db: Database,
+  messages: readonly DeviceMessage[],
+): Promise<{ readonly deploymentsDue: boolean }> {
   const learned = await Promise.all(messages.map(inventory));
-  await db.batch(
-    messages.flatMap((message, index) => [
-      ...(learned[index] ?? []),
-      ...profileEnds(message),
-      ...statements(message),
-    ]),
-  );
+  const records = messages.flatMap((message, index) => [
+    ...(learned[index] ?? []),
+    ...profileEnds(message),
+    ...statements(message),
+  ]);
+  const marks = messages.flatMap(marksOf);
+  const changed = await db.batch([...records, ...marks]);
+  return { deploymentsDue: changed.slice(records.length).some((rows) => rows > 0) };
+}
+
+/** Behind the records: who finds a deployment due finds why. */
+function marksOf(message: DeviceMessage): readonly Statement[] {
+  switch (message.kind) {
+    case 'result':
+    case 'cancel':
+      return [markCommand(message.commandUuid)];
+    case 'reset':
+      return markEnrollment(message.udid);
+    case 'events':
+      return markReported(message);
+    default:
+      return [];
+  }
 }
 
 /** What an answer tells of the device, for as long as the queue knows what was asked. */

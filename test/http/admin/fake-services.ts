@@ -246,6 +246,9 @@ export class FakeServices {
           return this.policy === null ? refuse({ kind: 'unknown-device', udid }) : ok(this.policy);
         },
       },
+      apps: {} as AdminServices['apps'],
+      appPackages: {} as AdminServices['appPackages'],
+      deployments: {} as AdminServices['deployments'],
       enrollmentLinks: {
         create: async (grant, ttlSeconds, nowMs) => {
           this.links.push({ grant, ttlSeconds });

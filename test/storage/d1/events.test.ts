@@ -24,9 +24,9 @@ const declared = (identifier: string): DeviceEvent => ({
   ...{ identifier, serverToken: 't', active: true, valid: 'valid', reasons: [] },
 });
 
-function tell(device: string, revision: number, ...told: DeviceEvent[]): Promise<void> {
+async function tell(device: string, revision: number, ...told: DeviceEvent[]): Promise<void> {
   const message = { udid: udid(device), revision, atMs: NOW, events: told };
-  return recordDeviceMessages(database, [{ kind: 'events', ...message }]);
+  await recordDeviceMessages(database, [{ kind: 'events', ...message }]);
 }
 
 async function read(filter: Partial<EventFilter> = {}, cursor: string | null = null, limit = 100) {

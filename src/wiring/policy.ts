@@ -1,16 +1,16 @@
 /** Composition of the effective policy: everything that it reads, and nothing that it writes. */
 
-import type { AdminServices } from './domain/admin/services.ts';
-import type { LibraryStore } from './domain/declaration/library-ports.ts';
-import type { ManifestCompiler } from './domain/declaration/manifest-compiler.ts';
-import type { UploadSeal } from './domain/declaration/upload-ports.ts';
-import type { Devices } from './domain/enrollment/device.ts';
-import type { DeviceIndex } from './domain/enrollment/directory.ts';
-import { EffectivePolicies } from './domain/policy/service.ts';
-import { D1Assignments } from './storage/d1/assignments.ts';
-import type { Database } from './storage/d1/database.ts';
-import { D1Inventory } from './storage/d1/inventory.ts';
-import { D1PolicyProfiles } from './storage/d1/policy-profiles.ts';
+import type { AdminServices } from '../domain/admin/services.ts';
+import type { LibraryStore } from '../domain/declaration/library-ports.ts';
+import type { ManifestCompiler } from '../domain/declaration/manifest-compiler.ts';
+import type { UploadSeal } from '../domain/declaration/upload-ports.ts';
+import type { Devices } from '../domain/enrollment/device.ts';
+import type { DeviceIndex } from '../domain/enrollment/directory.ts';
+import { EffectivePolicies } from '../domain/policy/service.ts';
+import { D1Assignments } from '../storage/d1/assignments.ts';
+import type { Database } from '../storage/d1/database.ts';
+import { D1Inventory } from '../storage/d1/inventory.ts';
+import { D1PolicyProfiles } from '../storage/d1/policy-profiles.ts';
 
 export interface PolicyParts {
   readonly db: Database;

@@ -1,23 +1,23 @@
 /** Composition of what is stored for devices to download or install: assets, profiles, and profiles on devices. */
 
-import type { GatheredServices } from './domain/admin/order-services.ts';
-import type { AdminServices, DeviceDirectory } from './domain/admin/services.ts';
-import type { Declarations } from './domain/declaration/library.ts';
-import { Profiles } from './domain/declaration/profiles.ts';
-import type { UploadSeal } from './domain/declaration/upload-ports.ts';
-import { Uploads } from './domain/declaration/uploads.ts';
-import type { Devices } from './domain/enrollment/device.ts';
-import type { Udid } from './domain/ids.ts';
-import { DeviceProfiles } from './domain/profile/device-profiles.ts';
-import { InventoryProfileListings } from './domain/profile/listings.ts';
-import { ProfileOverviews } from './domain/profile/profile-overview.ts';
-import { randomUuid } from './pki/random.ts';
-import { fingerprintSecret, openSecret, type SealKey, sealSecret } from './pki/seal.ts';
-import type { Bytes } from './std/bytes.ts';
-import type { Database } from './storage/d1/database.ts';
-import { D1DeviceProfiles } from './storage/d1/device-profiles.ts';
-import { D1Inventory } from './storage/d1/inventory.ts';
-import { D1Uploads } from './storage/d1/uploads.ts';
+import type { GatheredServices } from '../domain/admin/order-services.ts';
+import type { AdminServices, DeviceDirectory } from '../domain/admin/services.ts';
+import type { Declarations } from '../domain/declaration/library.ts';
+import { Profiles } from '../domain/declaration/profiles.ts';
+import type { UploadSeal } from '../domain/declaration/upload-ports.ts';
+import { Uploads } from '../domain/declaration/uploads.ts';
+import type { Devices } from '../domain/enrollment/device.ts';
+import type { Udid } from '../domain/ids.ts';
+import { DeviceProfiles } from '../domain/profile/device-profiles.ts';
+import { InventoryProfileListings } from '../domain/profile/listings.ts';
+import { ProfileOverviews } from '../domain/profile/profile-overview.ts';
+import { randomUuid } from '../pki/random.ts';
+import { fingerprintSecret, openSecret, type SealKey, sealSecret } from '../pki/seal.ts';
+import type { Bytes } from '../std/bytes.ts';
+import type { Database } from '../storage/d1/database.ts';
+import { D1DeviceProfiles } from '../storage/d1/device-profiles.ts';
+import { D1Inventory } from '../storage/d1/inventory.ts';
+import { D1Uploads } from '../storage/d1/uploads.ts';
 
 export interface ProfileParts {
   readonly publicUrl: string;
