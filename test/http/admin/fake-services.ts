@@ -2,6 +2,7 @@
 import { Hono } from 'hono';
 import { BootstrapKey } from '../../../src/domain/admin/bootstrap-key.ts';
 import type { EnrollmentRecord } from '../../../src/domain/admin/pair-services.ts';
+import type { EffectivePolicy } from '../../../src/domain/admin/policy-services.ts';
 import type {
   AdminServices,
   CommandRecord,
@@ -84,6 +85,7 @@ function slice<T>(items: readonly T[], page: PageQuery) {
 export class FakeServices {
   devices: DeviceRecord[] = [device(), watch()];
   statusItems: StatusItem[] = [];
+  policy: EffectivePolicy | null = null;
   statusReports: KeptReport[] = [];
   inventory: InventoryRecord[] = [];
   refreshed: (readonly string[])[] = [];
@@ -189,6 +191,9 @@ export class FakeServices {
       // Over D1 and objects in test/scenarios.
       commandAdvisor: {} as AdminServices['commandAdvisor'],
       gathered: () => ({}) as ReturnType<AdminServices['gathered']>,
+      deviceProfiles: {} as AdminServices['deviceProfiles'],
+      gatheredProfiles: () => ({}) as ReturnType<AdminServices['gatheredProfiles']>,
+      profileOverviews: {} as AdminServices['profileOverviews'],
       watchEnrollment: {
         assign: async (phone, anchors) => this.#judge(phone, () => this.assigned.set(phone, anchors)),
         withdraw: async (phone) => this.#judge(phone, () => this.assigned.delete(phone)),
@@ -235,6 +240,12 @@ export class FakeServices {
       groups: {} as AdminServices['groups'],
       settings: {} as AdminServices['settings'],
       dryRuns: {} as AdminServices['dryRuns'],
+      policies: {
+        ofDevice: async (udid) => {
+          if (this.failure !== null) throw this.failure;
+          return this.policy === null ? refuse({ kind: 'unknown-device', udid }) : ok(this.policy);
+        },
+      },
       enrollmentLinks: {
         create: async (grant, ttlSeconds, nowMs) => {
           this.links.push({ grant, ttlSeconds });
