@@ -26,7 +26,8 @@ import { Settings } from './domain/declaration/settings.ts';
 import { DeviceStatusReader } from './domain/declaration/status.ts';
 import { CheckInService } from './domain/enrollment/check-in.ts';
 import { FreshDirectory } from './domain/enrollment/directory.ts';
-import type { DeviceMessage, DeviceOutboxPort } from './domain/enrollment/outbox.ts';
+import type { DeviceOutboxPort } from './domain/enrollment/outbox.ts';
+import { tellOwner } from './domain/enrollment/owners.ts';
 import { DeviceVerifier } from './domain/identity/device-verifier.ts';
 import { IssuanceMint, OneTimeLinks } from './domain/identity/issuance.ts';
 import { DeviceIdentityRegister } from './domain/identity/register.ts';
@@ -63,7 +64,7 @@ import { Database } from './storage/d1/database.ts';
 import { D1DeclarationLibrary } from './storage/d1/declaration-library.ts';
 import { D1DeclarationSets } from './storage/d1/declaration-sets.ts';
 import { D1Declarations } from './storage/d1/declarations.ts';
-import { compileChange, recordDeviceMessages } from './storage/d1/device-outbox.ts';
+import { recordDeviceMessages } from './storage/d1/device-outbox.ts';
 import { D1Devices } from './storage/d1/devices.ts';
 import { D1Due } from './storage/d1/due.ts';
 import { D1Enrollments } from './storage/d1/enrollments.ts';
@@ -112,10 +113,7 @@ export function fleetFor(env: Env) {
     devices,
     source: new D1Assignments(db),
     sha256Hex,
-    onMissed(udid, error) {
-      const errorCode = error instanceof EscapementError ? error.code : 'unknown';
-      consoleLog().event('manifest-missed', { udid, errorCode, error: String(error) });
-    },
+    onMissed,
   });
   const due = new DueManifests({
     store: new D1Due(db),
@@ -339,6 +337,11 @@ function isEnrollmentProfile(identifier: string): boolean {
   return identifier === ENROLLMENT_PROFILE_IDENTIFIER;
 }
 
+function onMissed(udid: Udid, error: unknown): void {
+  const errorCode = error instanceof EscapementError ? error.code : 'unknown';
+  consoleLog().event('manifest-missed', { udid, errorCode, error: String(error) });
+}
+
 /** Where a device's object's messages go: D1 first, in one transaction, then the other owners. */
 export function deviceOutbox(env: Env): DeviceOutboxPort {
   const pairings = durablePairings(env.PAIRING);
@@ -346,7 +349,7 @@ export function deviceOutbox(env: Env): DeviceOutboxPort {
     async tell(messages) {
       const { db, due, waker } = fleetFor(env);
       const { deploymentsDue } = await recordDeviceMessages(db, messages);
-      for (const message of messages) await tellOwner(message, { pairings, due, waker });
+      for (const message of messages) await tellOwner(message, { pairings, due, waker, onMissed });
       if (deploymentsDue) await tellDeployments(env);
     },
   };
@@ -358,32 +361,5 @@ async function tellDeployments(env: Env): Promise<void> {
     await (await servicesFor(env)).background.carryOnTold(epochMs(Date.now()));
   } catch (error) {
     consoleLog().event('deployment-missed', { error: String(error) });
-  }
-}
-
-type Owners = Pick<ReturnType<typeof fleetFor>, 'due' | 'waker'> & {
-  readonly pairings: ReturnType<typeof durablePairings>;
-};
-
-/** Runs while the object waits for its telling: nothing here may wait for the object's outbox, as `flush` does. */
-async function tellOwner(message: DeviceMessage, { pairings, due, waker }: Owners): Promise<void> {
-  switch (message.kind) {
-    case 'pairing':
-      await pairings.progress(message.watchUdid, message.pairingId, message.step, message.atMs);
-      return;
-    case 'compile':
-      try {
-        await due.settle(compileChange(message));
-      } catch (error) {
-        // D1 has its mark, and the sweeper makes it good; results behind this message must not wait for that.
-        consoleLog().event('manifest-missed', { udid: message.udid, error: String(error) });
-      }
-      return;
-    case 'wake':
-      await waker.wake(message.udid);
-      return;
-    default:
-      // The rest is D1's, and already there.
-      return;
   }
 }

@@ -2,8 +2,8 @@
  * Carries what devices' objects tell into D1: results out of the queue into history, delivery states, commands of the
  * objects' own, resets, projections and events, in one transaction and in order. Telling twice changes nothing.
  */
-import type { Change } from '../../domain/declaration/due.ts';
 import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
+import { compileChange } from '../../domain/enrollment/owners.ts';
 import { readInventory } from '../../domain/inventory/read.ts';
 import { readUtf8 } from '../../std/bytes.ts';
 import { closeEnrollment, moveToHistory } from './command-history.ts';
@@ -59,11 +59,6 @@ async function inventory(message: DeviceMessage): Promise<readonly Statement[]> 
   const answer = requestType === null || raw === null ? null : await readInventory(requestType, raw);
   if (answer === null || requestType === null) return [];
   return [recordInventory(answer, { udid, commandUuid, requestType, atMs })];
-}
-
-/** The change that a device brought about by itself: it enrolled, or became another. */
-export function compileChange({ udid, atMs }: Extract<DeviceMessage, { kind: 'compile' }>): Change {
-  return { id: `compile/${udid}/${atMs}`, atMs };
 }
 
 function statements(message: DeviceMessage): readonly Statement[] {
