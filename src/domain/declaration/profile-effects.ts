@@ -13,7 +13,16 @@ export interface ProfileEffects {
   readonly alwaysOnVpn: boolean;
 }
 
+/** An order for many devices asks for the same bytes again and again. */
+const known = new WeakMap<Bytes, ProfileEffects>();
+
 export function effectsOfProfile(bytes: Bytes): ProfileEffects {
+  const effects = known.get(bytes) ?? readEffects(bytes);
+  known.set(bytes, effects);
+  return effects;
+}
+
+function readEffects(bytes: Bytes): ProfileEffects {
   const profile = parseProfile(bytes);
   const payloads = profile.ok ? payloadsOf(plistToJson(profile.value) as JsonObject) : [];
   const some = (type: string, key: string, value: JsonValue) =>

@@ -6,24 +6,18 @@
  */
 import { Hono } from 'hono';
 import type { AdminServices } from '../../domain/admin/services.ts';
-import type { ProfileInput } from '../../domain/admin/upload-services.ts';
-import { UPLOAD_BYTES_MAX } from '../../domain/declaration/asset-content.ts';
 import { parseDeclarationIdentifier } from '../../domain/declaration/draft.ts';
 import { PROFILE_CONTENT_TYPE } from '../../domain/declaration/profiles.ts';
-import { type Outcome, ok, refuse } from '../../std/outcome.ts';
-import { readBody } from '../body.ts';
 import type { AdminContext, AdminEnv } from './env.ts';
 import { readQuery } from './input.ts';
 import { listPage } from './listing.ts';
 import { readPrecondition } from './precondition.ts';
-import { type BuiltInput, isDescription, readDescription } from './profile-build.ts';
+import { readProfileBody } from './profile-build.ts';
 import { profileView } from './profile-views.ts';
-import { type AdminRefusal, refused } from './refusals.ts';
+import { refused } from './refusals.ts';
 import { profileQuery, removalQuery } from './schemas/profile.ts';
 import { onlyPage } from './schemas/values.ts';
 import { answerTagged } from './tagged.ts';
-
-type NewProfile = Pick<ProfileInput, 'profile'> & Partial<Pick<BuiltInput, 'warnings'>>;
 
 export function profiles({ profiles: library, profileBuilder }: AdminServices): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>();
@@ -60,20 +54,16 @@ export function profiles({ profiles: library, profileBuilder }: AdminServices): 
     if (!query.ok) return refused(c, query.refusal);
     const identifier = c.req.param('identifier');
     const allowUnknown = query.value.allowUnknown === 'true';
-    const input = isDescription(c)
-      ? await readDescription(c, profileBuilder, identifier, allowUnknown)
-      : await readUpload(c);
-    if (!input.ok) return refused(c, input.refusal);
-    const { warnings, profile } = input.value;
+    const body = await readProfileBody(c, profileBuilder, { identifier, allowUnknown });
+    if (!body.ok) return refused(c, body.refusal);
+    const { profile, built } = body.value;
     const [sign, author] = [query.value.sign === 'true', c.get('admin').id];
-    const order = { profile, allowUnknown, sign, author };
-    const put = await library.put(identifier, order, precondition.value, c.get('nowMs'));
+    const input = { profile, allowUnknown, sign, author };
+    const put = await library.put(identifier, input, precondition.value, c.get('nowMs'));
     if (!put.ok) return refused(c, put.refusal);
     const { changed } = put.value;
     const verdict = await library.judge(identifier);
-    // Whoever described it is told in the words of the description.
-    const view = { ...profileView(changed), ...verdict, ...(warnings === undefined ? {} : { warnings }) };
-    return answerTagged(c, view, changed.serverToken, put.value);
+    return answerTagged(c, { ...profileView(changed), ...verdict, built }, changed.serverToken, put.value);
   });
 
   app.delete('/:identifier', async (c) => {
@@ -94,14 +84,4 @@ export function profiles({ profiles: library, profileBuilder }: AdminServices): 
 
 export function unknownProfile(c: AdminContext, identifier: string): Response {
   return refused(c, { kind: 'unknown-upload', resource: 'profiles', identifier });
-}
-
-async function readUpload(c: AdminContext): Promise<Outcome<NewProfile, AdminRefusal>> {
-  if (!isProfile(c.req.header('Content-Type'))) return refuse({ kind: 'not-a-profile' });
-  const body = await readBody(c.req.raw, UPLOAD_BYTES_MAX);
-  return body.ok ? ok({ profile: body.value }) : body;
-}
-
-function isProfile(contentType: string | undefined): boolean {
-  return /^application\/(x-apple-aspen-config|xml) *(;|$)/i.test(contentType ?? '');
 }

@@ -12,6 +12,7 @@ import type { Database, Statement } from './database.ts';
 import { profileEnds } from './device-profile-ends.ts';
 import { upsertDevice } from './devices.ts';
 import { markDue } from './due.ts';
+import { recordEnrollment } from './enrollments.ts';
 import { insertEvents } from './events.ts';
 import { recordInventory } from './inventory.ts';
 import { replaceStatus } from './status.ts';
@@ -68,7 +69,7 @@ function statements(message: DeviceMessage): readonly Statement[] {
     case 'reset':
       return closeEnrollment(message.udid, message.enrollmentId, message.atMs);
     case 'projection':
-      return [upsertDevice(message.device)];
+      return [upsertDevice(message.device), ...recordEnrollment(message.device)];
     case 'compile':
       return [markDue(compileChange(message), 'SELECT ? AS udid', message.udid)];
     case 'status':
