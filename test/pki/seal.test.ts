@@ -1,5 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { fingerprintSecret, importSealKey, openSecret, type SealKey, sealSecret } from '../../src/pki/seal.ts';
+import {
+  fingerprintSecret,
+  importSealKey,
+  openSecret,
+  type SealKey,
+  sealSecret,
+} from '../../src/pki/seal.ts';
 import { type Bytes, toBase64, utf8 } from '../../src/std/bytes.ts';
 import { Fault } from '../../src/std/outcome.ts';
 

@@ -62,8 +62,9 @@ export function profiles({ profiles: library, profileBuilder }: AdminServices): 
     const put = await library.put(identifier, input, precondition.value, c.get('nowMs'));
     if (!put.ok) return refused(c, put.refusal);
     const { changed } = put.value;
-    const verdict = await library.judge(identifier);
-    return answerTagged(c, { ...profileView(changed), ...verdict, built }, changed.serverToken, put.value);
+    // Whoever described it is told in the words of the description as well.
+    const answer = { ...profileView(changed), ...(await library.judge(identifier)), built };
+    return answerTagged(c, answer, changed.serverToken, put.value);
   });
 
   app.delete('/:identifier', async (c) => {
