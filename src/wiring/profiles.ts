@@ -1,7 +1,8 @@
 /** Composition of what is stored for devices to download or install: assets, profiles, and profiles on devices. */
 
 import type { GatheredServices } from '../domain/admin/order-services.ts';
-import type { AdminServices, DeviceDirectory } from '../domain/admin/services.ts';
+import type { ProfileServices } from '../domain/admin/profile-services.ts';
+import type { CommandService, DeviceDirectory } from '../domain/admin/services.ts';
 import type { Declarations } from '../domain/declaration/library.ts';
 import { Profiles } from '../domain/declaration/profiles.ts';
 import type { UploadSeal } from '../domain/declaration/upload-ports.ts';
@@ -24,7 +25,7 @@ export interface ProfileParts {
   readonly db: Database;
   readonly devices: Devices;
   readonly isKnown: (udid: Udid) => Promise<boolean>;
-  readonly commands: AdminServices['commands'];
+  readonly commands: CommandService;
   readonly directory: DeviceDirectory;
   readonly gathered: () => GatheredServices & {
     readonly database: Database;
@@ -36,12 +37,7 @@ export interface ProfileParts {
   readonly sealKey: SealKey;
 }
 
-type ProfileRooms = Pick<
-  AdminServices,
-  'assets' | 'profiles' | 'deviceProfiles' | 'gatheredProfiles' | 'profileOverviews'
->;
-
-export function profileServices(parts: ProfileParts): ProfileRooms & { readonly uploads: Uploads } {
+export function profileServices(parts: ProfileParts): ProfileServices & { readonly uploads: Uploads } {
   const { publicUrl, db, devices, isKnown, commands, directory, gathered, sign, library } = parts;
   const { isEnrollmentProfile } = parts;
   const store = new D1Uploads(db);

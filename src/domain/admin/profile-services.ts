@@ -24,7 +24,7 @@ import type {
   StatusReason,
   UnknownDevice,
 } from './services.ts';
-import type { UnknownUpload, UnknownVersion } from './upload-services.ts';
+import type { AssetLibrary, ProfileLibrary, UnknownUpload, UnknownVersion } from './upload-services.ts';
 
 /** How the command goes out. */
 export interface ProfileDispatch {
@@ -163,4 +163,14 @@ export interface ProfileOverviewReader {
     filter: DeploymentFilter,
     page: PageQuery,
   ): Promise<Outcome<ProfileDeployment, MalformedCursor | UnknownUpload>>;
+}
+
+/** Of `AdminServices`: what is stored for devices to download or install, and where it is. */
+export interface ProfileServices {
+  readonly assets: AssetLibrary;
+  readonly profiles: ProfileLibrary;
+  readonly deviceProfiles: DeviceProfileService;
+  /** Of which many calls at once cost less. One serves one request, and no other after it. */
+  readonly gatheredProfiles: () => DeviceProfileService;
+  readonly profileOverviews: ProfileOverviewReader;
 }

@@ -34,8 +34,7 @@ import type { CommandAdvisor, GatheredServices } from './order-services.ts';
 import type { EnrollmentHistoryReader } from './pair-services.ts';
 import type { PolicyReader } from './policy-services.ts';
 import type { ProfileBuilder } from './profile-build-services.ts';
-import type { DeviceProfileService, ProfileOverviewReader } from './profile-services.ts';
-import type { AssetLibrary, ProfileLibrary } from './upload-services.ts';
+import type { ProfileServices } from './profile-services.ts';
 
 /** Who is asking. `id` names the key in records; it is not the key. */
 export interface Admin {
@@ -369,7 +368,7 @@ export interface EnrollmentLinks {
   ): Promise<{ readonly code: string; readonly expiresAtMs: EpochMs }>;
 }
 
-export interface AdminServices extends AppServices {
+export interface AdminServices extends AppServices, ProfileServices {
   readonly authenticator: Authenticator;
   readonly devices: DeviceDirectory;
   readonly inventory: InventoryService;
@@ -385,13 +384,7 @@ export interface AdminServices extends AppServices {
   readonly expectedDevices: ExpectedDevices;
   readonly enrollmentLinks: EnrollmentLinks;
   readonly declarations: DeclarationLibrary;
-  readonly assets: AssetLibrary;
-  readonly profiles: ProfileLibrary;
   readonly profileBuilder: ProfileBuilder;
-  readonly deviceProfiles: DeviceProfileService;
-  /** Of which many calls at once cost less, as `gathered` has them. */
-  readonly gatheredProfiles: () => DeviceProfileService;
-  readonly profileOverviews: ProfileOverviewReader;
   readonly sets: DeclarationSets;
   readonly groups: DeviceGroups;
   readonly settings: DeviceSettings;

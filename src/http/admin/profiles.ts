@@ -58,8 +58,8 @@ export function profiles({ profiles: library, profileBuilder }: AdminServices): 
     if (!body.ok) return refused(c, body.refusal);
     const { profile, built } = body.value;
     const [sign, author] = [query.value.sign === 'true', c.get('admin').id];
-    const order = { profile, allowUnknown, sign, author };
-    const put = await library.put(identifier, order, precondition.value, c.get('nowMs'));
+    const input = { profile, allowUnknown, sign, author };
+    const put = await library.put(identifier, input, precondition.value, c.get('nowMs'));
     if (!put.ok) return refused(c, put.refusal);
     const { changed } = put.value;
     // Whoever described it is told in the words of the description as well.

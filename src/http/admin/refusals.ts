@@ -339,8 +339,19 @@ function uploadProblem(refusal: UploadRefusal): Problem {
         'It would manage the device',
         'A profile for enrollment is given out by enrolling.',
       );
-    default:
+    case 'unknown-version':
+    case 'profile-installed':
+    case 'payload-identifier-fixed':
+    case 'payload-identifier-taken':
+    case 'payload-identifier-changed':
+    case 'profile-unfit':
+    case 'profile-declared':
+    case 'profile-order-under-way':
+    case 'too-many-targets':
       return profileProblem(refusal);
+    default:
+      kind satisfies never;
+      throw new TypeError('unreachable');
   }
 }
 
