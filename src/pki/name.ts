@@ -63,3 +63,11 @@ export function subjectForm(name: Bytes): string {
   if (attributes.size === 1 && present[0] === 'CN') return 'CN only';
   return present.length < attributes.size ? [...present, 'other'].join('+') : present.join('+');
 }
+
+const SHORT_NAME: ReadonlyMap<string, string> = new Map(SHORT_NAMES);
+
+/** For people: `C=US, O=Example, CN=a device`, in the certificate's order; what has no short name by its identifier. */
+export function nameText(name: Bytes): string {
+  const attributes = [...subjectAttributes(name)];
+  return attributes.map(([type, value]) => `${SHORT_NAME.get(type) ?? type}=${value}`).join(', ');
+}

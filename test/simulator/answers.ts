@@ -1,268 +1,66 @@
 /**
  * What a device answers to each command of facts 15 (the 21 that watchOS 10 takes), with the response keys of
- * Apple's schema. An answer is merged into the result; it may set `Status` itself. Commands that are not in the
- * map are answered the way a device answers what it does not know: `Error`, MCMDMErrorDomain 12021.
+ * Apple's schema, by room: apps, information, profiles, security. An answer is merged into the result; it may set
+ * `Status` itself. What is not in the map is answered the way a device answers what it does not know: `Error`,
+ * MCMDMErrorDomain 12021. A right that the enrollment profile did not give is refused (facts 6).
  */
-import type { Buffer } from 'node:buffer';
-import type { Json } from './declarations.ts';
-import type { Plist, PlistDict } from './plist.ts';
+import { appAnswers } from './apps.ts';
+import type { DeviceFacts } from './facts.ts';
+import { informationAnswers } from './information.ts';
+import { iphoneAnswers } from './iphone-answers.ts';
+import type { PlistDict } from './plist.ts';
+import { profileAnswers } from './profiles.ts';
+import { refusal, unknownCommand } from './refusals.ts';
+import { securityAnswers } from './security.ts';
 
-export type Answer = (command: PlistDict) => PlistDict;
+export type Answer = (command: PlistDict) => PlistDict | Promise<PlistDict>;
 
-/** What answers look at and change. */
-export interface DeviceFacts {
-  readonly udid: string;
-  readonly serial: string;
-  readonly product: string;
-  readonly osVersion: string;
-  readonly build: string;
-  readonly modelName: string;
-  readonly supervised: boolean;
-  readonly unlockToken: Buffer | null;
-  /** What a test made of status items, by dotted name; null takes the item from the device. */
-  readonly status: Map<string, Json>;
-  /** Reasons, capitalized, why an item cannot be reported. */
-  readonly statusErrors: Map<string, Json>;
-  readonly push: () => { readonly token: Buffer; readonly magic: string };
-  readonly certificates: () => readonly { name: string; identity: boolean; der: Buffer }[];
-  readonly profiles: Map<string, PlistDict>;
-  readonly apps: Map<string, { name: string; version: string; managed: boolean }>;
-  locked: boolean;
-  passcode: boolean;
-  /** Whether the passcode is what the device was told to ask for. */
-  compliant: boolean;
-  erased: boolean;
-}
+/** Bits of AccessRights. DeviceInformation is partly free (facts 15, "Special Case"). */
+const RIGHTS: Readonly<Record<string, number>> = {
+  ProfileList: 1,
+  CertificateList: 1,
+  InstallProfile: 2,
+  RemoveProfile: 2,
+  DeviceLock: 4,
+  ClearPasscode: 4,
+  EraseDevice: 8,
+  ProvisioningProfileList: 64,
+  InstallProvisioningProfile: 128,
+  RemoveProvisioningProfile: 128,
+  InstalledApplicationList: 256,
+  Restrictions: 512,
+  SecurityInfo: 1024,
+  Settings: 2048,
+  InstallApplication: 4096,
+  RemoveApplication: 4096,
+  ManagedApplicationList: 4096,
+  ManagedApplicationAttributes: 4096,
+  ManagedApplicationConfiguration: 4096,
+};
 
-export function refusal(code: number, domain: string, text: string): PlistDict {
-  const item = {
-    ErrorCode: code,
-    ErrorDomain: domain,
-    LocalizedDescription: text,
-    USEnglishDescription: text,
-  };
-  return { Status: 'Error', ErrorChain: [item] };
-}
-
-export function unknownCommand(requestType: string): PlistDict {
-  return refusal(12021, 'MCMDMErrorDomain', `“${requestType}” is not a valid request type.`);
-}
-
-export function watchAnswers(device: DeviceFacts): Map<string, Answer> {
+export function answersOf(facts: DeviceFacts): Map<string, Answer> {
   return new Map<string, Answer>([
-    ...inventory(device),
-    ...applications(device),
-    ...profiles(device),
-    ...security(device),
+    ...informationAnswers(facts),
+    ...appAnswers(facts),
+    ...profileAnswers(facts),
+    ...securityAnswers(facts),
     ['DeclarativeManagement', () => ({})],
-    ['Settings', settings],
+    ...(facts.family === 'Watch' ? [] : iphoneAnswers(facts)),
   ]);
 }
 
-function inventory(device: DeviceFacts): [string, Answer][] {
-  return [
-    ['DeviceInformation', (command) => ({ QueryResponses: queryResponses(device, command) })],
-    [
-      'SecurityInfo',
-      () => ({
-        SecurityInfo: {
-          HardwareEncryptionCaps: 3,
-          PasscodePresent: device.passcode,
-          PasscodeCompliant: true,
-          PasscodeCompliantWithProfiles: true,
-          PasscodeLockGracePeriod: 0,
-          PasscodeLockGracePeriodEnforced: 0,
-          ManagementStatus: { IsUserEnrollment: false },
-        },
-      }),
-    ],
-    [
-      'CertificateList',
-      () => ({
-        CertificateList: device
-          .certificates()
-          .map((one) => ({ CommonName: one.name, IsIdentity: one.identity, Data: one.der })),
-      }),
-    ],
-    ['Restrictions', () => ({ GlobalRestrictions: { restrictedBool: {}, restrictedValue: {} } })],
-    ['ProvisioningProfileList', () => ({ ProvisioningProfileList: [] })],
-  ];
-}
-
-function queryResponses(device: DeviceFacts, command: PlistDict): PlistDict {
-  const known: PlistDict = {
-    UDID: device.udid,
-    SerialNumber: device.serial,
-    DeviceName: `${device.modelName} ${device.serial.slice(-4)}`,
-    OSVersion: device.osVersion,
-    BuildVersion: device.build,
-    ProductName: device.product,
-    ModelName: device.modelName,
-    Model: 'MXTEST',
-    ModelNumber: 'MXTEST/A',
-    DeviceCapacity: 64,
-    AvailableDeviceCapacity: 41.5,
-    BatteryLevel: 0.87,
-    IsSupervised: device.supervised,
-    IsMultiUser: false,
-    IsActivationLockEnabled: false,
-    WiFiMAC: '02:00:00:00:00:01',
-    BluetoothMAC: '02:00:00:00:00:02',
-    TimeZone: 'Etc/UTC',
-  };
-  const asked = Array.isArray(command['Queries']) ? command['Queries'].map(String) : Object.keys(known);
-  return Object.fromEntries(
-    asked.flatMap((name): [string, Plist][] => (known[name] === undefined ? [] : [[name, known[name]]])),
-  );
-}
-
-function applications({ apps }: DeviceFacts): [string, Answer][] {
-  const identifiers = (command: PlistDict) =>
-    Array.isArray(command['Identifiers']) ? command['Identifiers'].map(String) : [...apps.keys()];
-  return [
-    [
-      'InstallApplication',
-      (command) => {
-        const identifier = String(
-          command['Identifier'] ?? `com.example.app${String(command['iTunesStoreID'] ?? 0)}`,
-        );
-        apps.set(identifier, {
-          name: identifier.split('.').at(-1) ?? identifier,
-          version: '1.0',
-          managed: true,
-        });
-        return { Identifier: identifier, State: 'Installing' };
-      },
-    ],
-    [
-      'InstalledApplicationList',
-      (command) => ({
-        InstalledApplicationList: identifiers(command).flatMap((identifier) => {
-          const app = apps.get(identifier);
-          if (app === undefined || (command['ManagedAppsOnly'] === true && !app.managed)) return [];
-          return [
-            {
-              Identifier: identifier,
-              Name: app.name,
-              Version: app.version,
-              ShortVersion: app.version,
-              Installing: false,
-            },
-          ];
-        }),
-      }),
-    ],
-    [
-      'ManagedApplicationList',
-      () => ({
-        ManagedApplicationList: Object.fromEntries(
-          [...apps].filter(([, app]) => app.managed).map(([identifier]) => [identifier, managedStatus()]),
-        ),
-      }),
-    ],
-    [
-      'RemoveApplication',
-      (command) =>
-        apps.delete(String(command['Identifier']))
-          ? {}
-          : refusal(
-              12027,
-              'MCMDMErrorDomain',
-              `The app “${String(command['Identifier'])}” is not installed.`,
-            ),
-    ],
-    [
-      'ManagedApplicationAttributes',
-      (command) => ({ ApplicationAttributes: identifiers(command).map((Identifier) => ({ Identifier })) }),
-    ],
-    [
-      'ManagedApplicationConfiguration',
-      (command) => ({
-        ApplicationConfigurations: identifiers(command).map((Identifier) => ({ Identifier })),
-      }),
-    ],
-  ];
-}
-
-function managedStatus(): PlistDict {
-  return {
-    Status: 'Managed',
-    ManagementFlags: 1,
-    HasConfiguration: false,
-    HasFeedback: false,
-    IsValidated: true,
-    ExternalVersionIdentifier: 1,
-    UnusedRedemptionCode: '',
-  };
-}
-
-function profiles({ profiles: installed }: DeviceFacts): [string, Answer][] {
-  const done: Answer = () => ({});
-  return [
-    ['ProfileList', () => ({ ProfileList: [...installed.values()].map(profileListItem) })],
-    [
-      'RemoveProfile',
-      (command) =>
-        installed.delete(String(command['Identifier']))
-          ? {}
-          : refusal(12035, 'MCMDMErrorDomain', 'The profile is not installed.'),
-    ],
-    ['InstallProvisioningProfile', done],
-    ['RemoveProvisioningProfile', done],
-  ];
-}
-
-function profileListItem(profile: PlistDict): PlistDict {
-  const content = Array.isArray(profile['PayloadContent']) ? profile['PayloadContent'] : [];
-  const keys = ['PayloadType', 'PayloadVersion', 'PayloadIdentifier', 'PayloadUUID', 'PayloadDisplayName'];
-  const pick = (from: PlistDict) =>
-    Object.fromEntries(Object.entries(from).filter(([key]) => keys.includes(key)));
-  const { PayloadType: _type, ...item } = pick(profile);
-  return {
-    ...item,
-    HasRemovalPasscode: false,
-    IsEncrypted: false,
-    IsManaged: true,
-    PayloadContent: content.map((payload) => pick(payload as PlistDict)),
-  };
-}
-
-function security(device: DeviceFacts): [string, Answer][] {
-  return [
-    [
-      'DeviceLock',
-      (command) => {
-        device.locked = true;
-        const shows = command['Message'] !== undefined || command['PhoneNumber'] !== undefined;
-        return { MessageResult: shows ? 'Success' : 'NoMessage' };
-      },
-    ],
-    [
-      'ClearPasscode',
-      (command) => {
-        const token = command['UnlockToken'];
-        if (
-          !(token instanceof Uint8Array) ||
-          device.unlockToken === null ||
-          !device.unlockToken.equals(token)
-        ) {
-          return refusal(12003, 'MCMDMErrorDomain', 'The unlock token is not this device’s.');
-        }
-        device.passcode = false;
-        return {};
-      },
-    ],
-    [
-      'EraseDevice',
-      () => {
-        device.erased = true;
-        return {};
-      },
-    ],
-  ];
-}
-
-function settings(command: PlistDict): PlistDict {
-  const asked = Array.isArray(command['Settings']) ? command['Settings'] : [];
-  return { Settings: asked.map(() => ({ Status: 'Acknowledged' })) };
+/** The result's own keys and Status. */
+export async function answerTo(
+  answers: ReadonlyMap<string, Answer>,
+  facts: DeviceFacts,
+  requestType: string,
+  command: PlistDict,
+): Promise<PlistDict> {
+  const answer = answers.get(requestType);
+  if (answer === undefined) return unknownCommand(requestType);
+  const right = RIGHTS[requestType] ?? 0;
+  if (((facts.enrollment()?.accessRights ?? 0) & right) !== right) {
+    return refusal(12011, 'MCMDMErrorDomain', `The enrollment does not permit ${requestType}.`);
+  }
+  return { Status: 'Acknowledged', ...(await answer(command)) };
 }

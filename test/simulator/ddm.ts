@@ -226,7 +226,10 @@ export class DeclarativeClient {
     const failed = Object.entries(errors).filter(isNew);
     if (changed.length + failed.length === 0) return false;
     const StatusItems: JsonDict = {};
-    for (const [name, value] of changed) nest(StatusItems, name.split('.'), value);
+    for (const [name, value] of changed) {
+      const gone = full ? [] : removedFrom(this.#reported[name], value);
+      nest(StatusItems, name.split('.'), gone.length === 0 ? value : [...(value as Json[]), ...gone]);
+    }
     const Errors = failed.map(([StatusItem, Reasons]) => ({ StatusItem, Reasons }));
     const report = { StatusItems, Errors, ...(full ? { FullReport: true } : {}) };
     const reply = await this.#host.ddm('status', Buffer.from(JSON.stringify(report)));
@@ -332,6 +335,18 @@ const REQUIRED_KEYS: Record<string, readonly string[]> = {
   'com.apple.configuration.security.identity': ['CredentialAssetReference'],
   [WATCH_ENROLLMENT]: ['EnrollmentProfileURL'],
 };
+
+/** Arrays are incremental by identifier: what is not there any more is said to be removed (facts 4.5). */
+function removedFrom(before: string | undefined, value: Json): Json[] {
+  const held: unknown = before === undefined ? null : JSON.parse(before);
+  if (!Array.isArray(value) || !Array.isArray(held)) return [];
+  const identifiers = (items: readonly unknown[]) =>
+    items.map((one) => (isJsonDict(one as Json) ? (one as JsonDict)['identifier'] : undefined));
+  const present = new Set(identifiers(value));
+  return identifiers(held)
+    .filter((one) => typeof one === 'string' && !present.has(one))
+    .map((identifier) => ({ identifier: identifier as string, _removed: true }));
+}
 
 function nest(into: JsonDict, path: readonly string[], value: Json): void {
   const [head, ...rest] = path;

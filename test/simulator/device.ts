@@ -3,18 +3,22 @@
  * and declarative management, every message signed with `Mdm-Signature` (facts 2, 3, 4, 8).
  */
 import { Buffer } from 'node:buffer';
-import { type Answer, type DeviceFacts, refusal, unknownCommand, watchAnswers } from './answers.ts';
+import { type Answer, answersOf, answerTo } from './answers.ts';
+import { advanceApps } from './apps.ts';
 import { OID, readName, type X509 } from './certificate.ts';
-import { open } from './cms.ts';
 import { DeclarativeClient, type SyncLog, type SyncOptions } from './ddm.ts';
 import type { Judgment } from './declarations.ts';
-import { type Model, newFacts, statusItems, supportedTypes } from './inventory.ts';
+import { declarativeHost } from './declarative-host.ts';
+import { type CertificateFact, type DeviceFacts, erase, setUp } from './facts.ts';
+import { type Model, newFacts } from './inventory.ts';
 import type { DeviceKey } from './keys.ts';
+import { Manners } from './manners.ts';
 import { machineInfo, mdmSignature, type SigningMode } from './messages.ts';
-import { type PlistDict, readDict, writePlist } from './plist.ts';
+import { obtainCertificate } from './obtain.ts';
+import { type PlistDict, writePlist } from './plist.ts';
 import { type EnrollmentProfile, readEnrollmentProfile } from './profile.ts';
 import type { Random } from './random.ts';
-import { ScepClient, type ScepOptions } from './scep.ts';
+import type { ScepOptions } from './scep.ts';
 import { type CommandStatus, type ConnectLog, type ConnectOptions, runSession } from './session.ts';
 import {
   bearIdentity,
@@ -56,6 +60,7 @@ export abstract class ManagedDevice {
   readonly dice: Random;
   readonly facts: DeviceFacts;
   readonly answers: Map<string, Answer>;
+  readonly manners = new Manners();
   /** Results that the server took with a 2xx: a command in here must never come again. */
   readonly answered = new Map<string, CommandStatus>();
   readonly #options: DeviceOptions;
@@ -85,14 +90,16 @@ export abstract class ManagedDevice {
         udid: this.udid,
         serial: this.serial,
         supervised: this.supervised,
-        certificates: () => this.#certificates(),
+        identities: () => this.#identities(),
+        enrollment: () => this.#profile,
+        declared: (type) => this.#declared(type),
         push: () => ({ token: this.#pushToken, magic: this.#pushMagic }),
+        download: (url, what) => this.exchange({ step: `GET ${what}`, method: 'GET', url, sent: what }),
       },
       this.dice,
     );
-    this.answers = watchAnswers(this.facts);
-    this.answers.set('InstallProfile', (command) => this.#installProfile(command));
-    this.#declarative = this.#newDeclarative();
+    this.answers = answersOf(this.facts);
+    this.#declarative = new DeclarativeClient(declarativeHost(this));
   }
 
   get profile(): EnrollmentProfile | null {
@@ -141,6 +148,7 @@ export abstract class ManagedDevice {
     const profile = readEnrollmentProfile(profileBytes, this.name);
     if (!profile.signMessage) throw this.error('SignMessage true: this device has no TLS client', 'no');
     this.#forget();
+    setUp(this.facts);
     this.#profile = profile;
     this.#certificate = await this.#scep(profile, false);
     this.facts.profiles.set(profile.identifier, profile.document);
@@ -176,10 +184,22 @@ export abstract class ManagedDevice {
     if (this.#chance('doubleTokenUpdate')) await this.#emptyCheckIn('TokenUpdate', message);
   }
 
+  /** The user removes the enrollment profile. */
   async checkOut(): Promise<void> {
     await this.#emptyCheckIn('CheckOut', { Topic: this.#enrolled().topic });
     this.#forget();
+    this.unenrolled();
   }
+
+  /** No more an enrolled device, and nobody was told: erased by hand, or by what its iPhone did. */
+  reset(): void {
+    erase(this.facts);
+    this.#forget();
+    this.unenrolled();
+  }
+
+  /** What the end of the enrollment does to the other device of the pair. */
+  protected unenrolled(): void {}
 
   /** A new certificate for the same enrollment, asked for with the old one. */
   async renew(): Promise<void> {
@@ -189,9 +209,10 @@ export abstract class ManagedDevice {
   /**
    * One session: Idle, then a result for every command, until the server answers with nothing. Declarative management
    * that was asked for runs after it, as does what an earlier session that broke off was asked for; without either,
-   * what changed on the device is reported.
+   * what changed on the device is reported. A command that ends the enrollment ends the session too.
    */
   async connect(options: ConnectOptions = {}): Promise<ConnectLog> {
+    await advanceApps(this.facts);
     const session = await runSession({
       answered: this.answered,
       report: (fields, sent) => this.#report(fields, sent),
@@ -200,14 +221,26 @@ export abstract class ManagedDevice {
         this.#asked = { tokens };
       },
       resends: () => this.#chance('resendResult'),
+      isLeaving: () => this.facts.leaving !== null,
       error: (expected, got) => this.error(expected, got),
     });
-    if (this.facts.erased) this.#forget();
+    if (this.facts.leaving !== null) {
+      await this.#leave();
+      return { ...session, sync: null, reported: false };
+    }
     const asked = this.#asked;
     if (asked === null) return { ...session, sync: null, reported: await this.#declarative.reportChanges() };
     const sync = await this.sync(asked.tokens === null ? {} : { tokens: asked.tokens });
     if (this.#asked === asked) this.#asked = null;
     return { ...session, sync, reported: sync.reported };
+  }
+
+  /** What follows a command that ended the enrollment. An erased device has nobody left to say it. */
+  async #leave(): Promise<void> {
+    if (this.facts.leaving === 'erased') return this.reset();
+    if (this.#enrolled().checkOutWhenRemoved) return this.checkOut();
+    this.#forget();
+    this.unenrolled();
   }
 
   /** One run of declarative management. */
@@ -273,31 +306,10 @@ export abstract class ManagedDevice {
     return reply.body;
   }
 
-  async #scep(profile: EnrollmentProfile, renewal: boolean): Promise<X509> {
-    const { url, challenge, subject, caFingerprint } = profile.scep;
-    const { certificate, ca } = await new ScepClient(this.world, this.name).enroll({
-      url,
-      subject,
-      key: this.#key,
-      challenge,
-      ...this.#options.scep,
-      ...(caFingerprint === null ? {} : { caFingerprint }),
-      ...(renewal ? { signer: { key: this.#key, certificate: this.#issued() } } : {}),
-    });
-    const known = profile.anchors.length === 0 || profile.anchors.some((anchor) => anchor.der.equals(ca.der));
-    if (!known) throw this.error('a certificate that chains to a certificate in the profile', 'another CA');
-    if (![...readName(certificate.subject).values()].some((value) => value.includes(this.udid))) {
-      throw this.error(
-        'the UDID in the issued subject',
-        [...readName(certificate.subject).values()].join(', '),
-      );
-    }
-    if (certificate.keyUsage?.[0] !== '1')
-      throw this.error('digitalSignature in keyUsage', String(certificate.keyUsage));
-    if (certificate.notBeforeMs > Date.now() + 1000 || certificate.notAfterMs < Date.now()) {
-      throw this.error('a certificate that is valid now', new Date(certificate.notBeforeMs).toISOString());
-    }
-    return certificate;
+  #scep(profile: EnrollmentProfile, renewal: boolean): Promise<X509> {
+    const { world, name, udid } = this;
+    const held = renewal ? this.#issued() : null;
+    return obtainCertificate({ world, name, udid, key: this.#key, scep: this.#options.scep, held }, profile);
   }
 
   async #emptyCheckIn(messageType: string, fields: PlistDict): Promise<void> {
@@ -316,19 +328,12 @@ export abstract class ManagedDevice {
     return this.put('connect', this.#enrolled().serverUrl, type, body, sent);
   }
 
-  #answer(requestType: string, command: PlistDict, options: ConnectOptions): PlistDict {
+  async #answer(requestType: string, command: PlistDict, options: ConnectOptions): Promise<PlistDict> {
+    const delayMs = this.manners.delayMs(requestType);
+    if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
     if (options.notNow?.(requestType) === true || this.#chance('notNow')) return { Status: 'NotNow' };
-    const answer = this.answers.get(requestType);
-    return { Status: 'Acknowledged', ...(answer?.(command) ?? unknownCommand(requestType)) };
-  }
-
-  #installProfile(command: PlistDict): PlistDict {
-    const payload = command['Payload'];
-    if (!(payload instanceof Uint8Array))
-      return refusal(4001, 'MCInstallationErrorDomain', 'There is no payload.');
-    const document = readDict(payload[0] === 0x30 ? open(payload).content : payload);
-    this.facts.profiles.set(String(document['PayloadIdentifier']), document);
-    return {};
+    const instead = this.manners.instead(requestType, this.facts.locked);
+    return instead ?? answerTo(this.answers, this.facts, requestType, command);
   }
 
   #chance(kind: keyof NonNullable<World['mischief']>): boolean {
@@ -349,10 +354,12 @@ export abstract class ManagedDevice {
   #forget(): void {
     this.#profile = null;
     this.#certificate = null;
+    this.facts.leaving = null;
     this.facts.profiles.clear();
+    this.facts.signers.clear();
     this.answered.clear();
     this.#asked = null;
-    this.#declarative = this.#newDeclarative();
+    this.#declarative = new DeclarativeClient(declarativeHost(this));
   }
 
   #bear(): DeviceIdentity {
@@ -363,32 +370,19 @@ export abstract class ManagedDevice {
     });
   }
 
-  #newDeclarative(): DeclarativeClient {
-    return new DeclarativeClient({
-      name: this.name,
-      supportedTypes: supportedTypes(this.model, this.supervised),
-      statusItems: () => statusItems(this.model, this.facts),
-      statusErrors: () => Object.fromEntries(this.facts.statusErrors),
-      ddm: (endpoint, data) =>
-        this.checkIn(
-          'DeclarativeManagement',
-          { Endpoint: endpoint, ...(data === undefined ? {} : { Data: data }) },
-          data === undefined ? endpoint : `${endpoint}, ${data.length} bytes`,
-        ),
-      download: (url, asDevice) =>
-        this.exchange({
-          step: 'GET asset',
-          method: 'GET',
-          url,
-          headers: asDevice ? { 'mdm-signature': this.mdmSignature(new Uint8Array()) } : {},
-          sent: 'asset',
-        }),
-    });
-  }
-
-  #certificates(): { name: string; identity: boolean; der: Buffer }[] {
+  #identities(): CertificateFact[] {
     if (this.#certificate === null) return [];
     const name = readName(this.#certificate.subject).get(OID.commonName) ?? '';
     return [{ name, identity: true, der: this.#certificate.der }];
+  }
+
+  /** Active and valid configurations of a type: what they say, and the profile that they brought. */
+  #declared(type: string) {
+    return this.declarations
+      .filter((one) => one.active && one.valid === 'valid' && one.declaration.type === type)
+      .map(({ declaration: { identifier, payload } }) => ({
+        payload,
+        profile: this.profileData(identifier),
+      }));
   }
 }

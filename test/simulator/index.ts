@@ -4,6 +4,7 @@
  */
 
 export type { Answer } from './answers.ts';
+export { type App, type AppState, type StoreApp, type UserDecision, uninstalledByUser } from './apps.ts';
 export * as attacks from './attacks.ts';
 export type { NameParts, X509 } from './certificate.ts';
 export { fromPem, readCertificate, readName, toPem } from './certificate.ts';
@@ -11,7 +12,9 @@ export { open as openSigned, sign as signCms } from './cms.ts';
 export type { SyncLog, SyncOptions } from './ddm.ts';
 export type { Judgment, Reason } from './declarations.ts';
 export { type DeviceOptions, ManagedDevice } from './device.ts';
+export type { DeviceFacts } from './facts.ts';
 export { DeviceKey, KeyPool } from './keys.ts';
+export { EVERY, Manners } from './manners.ts';
 export type { SigningMode } from './messages.ts';
 export {
   type MischiefLog,
@@ -25,6 +28,7 @@ export { type Plist, type PlistDict, readDict, readPlist, writePlist } from './p
 export { type EnrollmentProfile, readEnrollmentProfile } from './profile.ts';
 export { Random } from './random.ts';
 export type { RefusalDocument } from './refusal.ts';
+export { refusal } from './refusals.ts';
 export { ScepClient, ScepFailure, type ScepOptions, type ScepOrder } from './scep.ts';
 export type { AnsweredCommand, CommandStatus, ConnectLog, ConnectOptions } from './session.ts';
 export { type PairingOptions, type PairingOutcome, type ProfileAnswer, SimulatedWatch } from './watch.ts';

@@ -3,10 +3,14 @@
  */
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import type { DeviceFacts } from './answers.ts';
+import { type App, type StoreApp, stateInStatus } from './apps.ts';
+import { open } from './cms.ts';
 import type { Json, JsonDict } from './declarations.ts';
-import type { PlistDict } from './plist.ts';
+import { type CertificateFact, type DeviceFacts, factoryState } from './facts.ts';
+import { type PlistDict, readDict } from './plist.ts';
+import { certificatesOf } from './profiles.ts';
 import type { Random } from './random.ts';
+import { passcodeComplies } from './restrictions.ts';
 
 export interface Model {
   readonly name: string;
@@ -22,7 +26,13 @@ export interface Individual {
   readonly udid: string;
   readonly serial: string;
   readonly supervised: boolean;
-  readonly certificates: DeviceFacts['certificates'];
+  readonly identities: DeviceFacts['identities'];
+  readonly enrollment: DeviceFacts['enrollment'];
+  /** The active configurations of a type. */
+  readonly declared: (
+    type: string,
+  ) => readonly { readonly payload: JsonDict; readonly profile: Buffer | null }[];
+  readonly download: DeviceFacts['download'];
   readonly push: DeviceFacts['push'];
 }
 
@@ -30,23 +40,36 @@ export interface Individual {
 const UNLOCK_TOKEN_BYTES = 1201;
 
 export function newFacts(model: Model, individual: Individual, dice: Random): DeviceFacts {
-  const { product, osVersion, build, modelName } = model;
+  const { product, osVersion, build, modelName, family } = model;
+  const { declared, ...own } = individual;
   return {
-    ...individual,
-    product,
-    osVersion,
-    build,
-    modelName,
+    ...own,
+    ...{ product, osVersion, build, modelName, family },
+    ...factoryState(modelName, own.serial),
     unlockToken: Buffer.from(dice.bytes(UNLOCK_TOKEN_BYTES)),
     profiles: new Map<string, PlistDict>(),
-    apps: new Map([['com.example.built-in', { name: 'built-in', version: '1.0', managed: false }]]),
-    locked: false,
-    passcode: true,
-    compliant: true,
+    signers: new Map(),
+    declaredProfiles: () =>
+      declared(LEGACY).flatMap(({ profile }) => (profile === null ? [] : [profileIn(profile)])),
+    declaredPasscode: () => declared(PASSCODE_SETTINGS).map(({ payload }) => payload),
+    provisioning: new Map(),
+    store: new Map<string, StoreApp>(),
+    onInstall: () => 'install',
+    forgetsOutcomes: false,
+    host: null,
     erased: false,
+    leaving: null,
     status: new Map(),
     statusErrors: new Map(),
   };
+}
+
+const LEGACY = 'com.apple.configuration.legacy';
+const PASSCODE_SETTINGS = 'com.apple.configuration.passcode.settings';
+
+/** It was read before, when it was downloaded. */
+function profileIn(bytes: Buffer): PlistDict {
+  return readDict(bytes[0] === 0x30 ? open(bytes).content : bytes);
 }
 
 const NEWER = '27.0';
@@ -73,10 +96,10 @@ export function statusItems(model: Model, facts: DeviceFacts): Record<string, Js
     'device.operating-system.supplemental.build-version': model.build,
     'device.operating-system.supplemental.extra-version': '(a)',
     'device.operating-system.version': model.osVersion,
-    'mdm.app': [...facts.apps].map(([identifier, app]) => appStatus(identifier, app)),
-    'passcode.is-compliant': facts.compliant,
+    'mdm.app': [...facts.apps.values()].map(appStatus),
+    'passcode.is-compliant': passcodeComplies(facts),
     'passcode.is-present': facts.passcode,
-    'security.certificate.list': facts.certificates().map(certificateStatus),
+    'security.certificate.list': certificatesOf(facts).map(certificateStatus),
     'test.array-value': [{ key1: 'one' }, { key1: 'two', key2: 'second' }],
     'test.boolean-value': true,
     'test.dictionary-value': { key1: 'value' },
@@ -93,12 +116,18 @@ export function statusItems(model: Model, facts: DeviceFacts): Record<string, Js
   return items;
 }
 
-function appStatus(identifier: string, app: { name: string; version: string; managed: boolean }): Json {
-  const state = app.managed ? 'managed' : 'user-installed-app';
-  return { identifier, name: app.name, version: app.version, 'short-version': app.version, state };
+function appStatus({ identifier, name, version, externalVersion, state }: App): Json {
+  return {
+    identifier,
+    name,
+    version,
+    'short-version': version,
+    'external-version-id': String(externalVersion),
+    state: stateInStatus(state),
+  };
 }
 
-function certificateStatus(one: { name: string; identity: boolean; der: Buffer }): Json {
+function certificateStatus(one: CertificateFact): Json {
   const identifier = createHash('sha256').update(one.der).digest('hex');
   const data = one.der.toString('base64');
   return { identifier, 'subject-summary': one.name, 'is-identity': one.identity, data };

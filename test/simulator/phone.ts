@@ -9,6 +9,7 @@ import { WATCH_ENROLLMENT } from './inventory.ts';
 import type { PlistDict } from './plist.ts';
 import { readDict } from './plist.ts';
 import { type RefusalDocument, readRefusal } from './refusal.ts';
+import type { SimulatedWatch } from './watch.ts';
 import type { World } from './world.ts';
 
 const IPHONE = {
@@ -36,6 +37,9 @@ export interface TokenAnswer {
 }
 
 export class SimulatedPhone extends ManagedDevice {
+  /** Paired to it and managed. */
+  readonly watches = new Set<SimulatedWatch>();
+
   static async create(world: World, options: DeviceOptions = {}): Promise<SimulatedPhone> {
     return new SimulatedPhone(world, IPHONE, options);
   }
@@ -94,6 +98,11 @@ export class SimulatedPhone extends ManagedDevice {
     if (reply.body.length === 0) return null;
     const document = readDict(reply.body);
     return document['BootstrapToken'] === undefined ? null : this.#data(document, 'BootstrapToken');
+  }
+
+  /** Its managed watches are unenrolled, unpaired and reset (facts 14). */
+  protected override unenrolled(): void {
+    for (const watch of [...this.watches]) watch.reset();
   }
 
   #data(document: PlistDict, key: string): Buffer {

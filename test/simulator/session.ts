@@ -32,10 +32,12 @@ export interface SessionHost {
   /** Results that the server took with a 200. */
   readonly answered: Map<string, CommandStatus>;
   report(fields: PlistDict, sent: string): Promise<Reply>;
-  answer(requestType: string, command: PlistDict): PlistDict;
+  answer(requestType: string, command: PlistDict): Promise<PlistDict>;
   /** A DeclarativeManagement command is acknowledged; `tokens` is what it carried. */
   asked(tokens: Buffer | null): void;
   resends(): boolean;
+  /** A command just ended the enrollment: its result is the last thing said. */
+  isLeaving(): boolean;
   error(expected: string, got: string): SimulatorError;
 }
 
@@ -61,7 +63,7 @@ export async function runSession(host: SessionHost): Promise<Session> {
     if (deferred > DEFERRALS_MAX) throw host.error('another command or none after NotNow', commandUuid);
     if (commands.length >= COMMANDS_MAX)
       throw host.error('an end of the session', `${commands.length} commands`);
-    const result: PlistDict = { ...host.answer(requestType, body), CommandUUID: commandUuid };
+    const result: PlistDict = { ...(await host.answer(requestType, body)), CommandUUID: commandUuid };
     const status = String(result['Status']) as CommandStatus;
     // The device has the command from here on, whether or not its answer arrives.
     if (requestType === 'DeclarativeManagement' && status === 'Acknowledged') {
@@ -72,6 +74,7 @@ export async function runSession(host: SessionHost): Promise<Session> {
     commands.push({ commandUuid, requestType, status });
     if (status === 'NotNow') deferrals.set(commandUuid, deferred + 1);
     else host.answered.set(commandUuid, status);
+    if (host.isLeaving()) break;
   }
   return { commands };
 }

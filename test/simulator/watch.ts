@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { COMMON_CONFIGURATIONS } from './ddm.ts';
 import { type DeviceOptions, ManagedDevice } from './device.ts';
+import { erase } from './facts.ts';
 import type { SimulatedPhone } from './phone.ts';
 import { type RefusalDocument, readRefusal } from './refusal.ts';
 import { ScepFailure } from './scep.ts';
@@ -50,6 +51,7 @@ export type PairingOutcome =
 
 export class SimulatedWatch extends ManagedDevice {
   #url: string | null = null;
+  #phone: SimulatedPhone | null = null;
 
   static async create(world: World, options: DeviceOptions = {}): Promise<SimulatedWatch> {
     return new SimulatedWatch(world, WATCH, options);
@@ -73,7 +75,7 @@ export class SimulatedWatch extends ManagedDevice {
         return { kind: 'refused', at: 'token', status: token.status, document: token.document ?? null };
       }
       answer = await this.requestProfile(token.tokenData);
-      if (answer.profile !== undefined) return this.#installed(answer.profile, challenges);
+      if (answer.profile !== undefined) return this.#installed(phone, answer.profile, challenges);
     }
     return { kind: 'refused', at: 'profile', status: answer.status, document: answer.document ?? null };
   }
@@ -109,13 +111,33 @@ export class SimulatedWatch extends ManagedDevice {
     return token;
   }
 
-  async #installed(profile: Buffer, challenges: number): Promise<PairingOutcome> {
+  async #installed(phone: SimulatedPhone, profile: Buffer, challenges: number): Promise<PairingOutcome> {
     try {
       await this.install(profile);
     } catch (error) {
       if (!(error instanceof ScepFailure)) throw error;
       return { kind: 'refused', at: 'identity', status: 200, document: { code: error.failInfo } };
     }
+    this.pairedTo(phone);
     return { kind: 'enrolled', challenges };
+  }
+
+  /** From here on the two share a fate, for a watch that does not go through `pairWith`. */
+  pairedTo(phone: SimulatedPhone): void {
+    this.#phone?.watches.delete(this);
+    this.#phone = phone;
+    phone.watches.add(this);
+    this.facts.host = phone.facts;
+  }
+
+  get phone(): SimulatedPhone | null {
+    return this.#phone;
+  }
+
+  /** Without its enrollment a watch is unpaired and erased; its iPhone's enrollment goes on (facts 14). */
+  protected override unenrolled(): void {
+    this.#phone?.watches.delete(this);
+    this.#phone = null;
+    erase(this.facts);
   }
 }

@@ -24,6 +24,8 @@ export interface QueuedCommand {
   readonly expiresAtMs: EpochMs | null;
   /** The command that it repeats. */
   readonly requeuedFrom: CommandUuid | null;
+  /** As `inventoryScope` says: what its answer may replace in the device's inventory. */
+  readonly inventoryScope: string | null;
 }
 
 /** A command that is committed, and for which enrollment; what an object is told of it. */

@@ -25,6 +25,7 @@ import type {
 } from '../admin/services.ts';
 import type { DeviceDescription, Devices } from '../enrollment/device.ts';
 import type { CommandUuid, Udid } from '../ids.ts';
+import { inventoryScope } from '../inventory/section.ts';
 import type { CommandAdmission } from './admission.ts';
 import { announce } from './announce.ts';
 import type { CommandContents } from './content.ts';
@@ -73,7 +74,8 @@ export class CommandQueue implements CommandService {
     const { enrollmentId } = device;
     const body = await this.#contents.seal(udid, commandUuid, command.command);
     const named = { commandUuid, udid, enrollmentId, requestType, body, priority };
-    const row = { ...named, createdAtMs: nowMs, expiresAtMs, requeuedFrom };
+    const scope = inventoryScope(requestType, command.command);
+    const row = { ...named, createdAtMs: nowMs, expiresAtMs, requeuedFrom, inventoryScope: scope };
     if (!(await this.#store.insert(row, PENDING_MAX))) {
       return (
         (await this.#repeated(command, nowMs)) ?? refuse({ kind: 'queue-full', pendingMax: PENDING_MAX })

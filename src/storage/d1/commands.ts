@@ -75,8 +75,8 @@ export class D1Commands implements CommandStore {
   async insert(command: QueuedCommand, pendingMax: number): Promise<boolean> {
     const { sealed, bytes } = command.body;
     const changes = await this.#db.run(
-      `INSERT INTO commands (command_uuid, udid, priority, request_type, body, sealed, state, created_at_ms, expires_at_ms, enrollment_id, requeued_from)
-       SELECT ?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7, ?8, ?9, ?10
+      `INSERT INTO commands (command_uuid, udid, priority, request_type, body, sealed, state, created_at_ms, expires_at_ms, enrollment_id, requeued_from, inventory_scope)
+       SELECT ?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7, ?8, ?9, ?10, ?12
        WHERE NOT EXISTS (SELECT 1 FROM command_history WHERE command_uuid = ?1)
          AND (SELECT count(*) FROM commands WHERE udid = ?2) < ?11
        ON CONFLICT (command_uuid) DO NOTHING`,
@@ -91,6 +91,7 @@ export class D1Commands implements CommandStore {
       command.enrollmentId,
       command.requeuedFrom,
       pendingMax,
+      command.inventoryScope,
     );
     return changes > 0;
   }

@@ -4,6 +4,7 @@
  */
 import type { Change } from '../../domain/declaration/due.ts';
 import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
+import { readInventory } from '../../domain/inventory/read.ts';
 import { readUtf8 } from '../../std/bytes.ts';
 import { closeEnrollment, moveToHistory } from './command-history.ts';
 import { recordDelivered, updateProgress } from './commands.ts';
@@ -11,11 +12,22 @@ import type { Database, Statement } from './database.ts';
 import { upsertDevice } from './devices.ts';
 import { markDue } from './due.ts';
 import { insertEvents } from './events.ts';
+import { recordInventory } from './inventory.ts';
 import { replaceStatus } from './status.ts';
 
 /** Stores every message that D1 owns the record of; leaves the others alone. */
 export async function recordDeviceMessages(db: Database, messages: readonly DeviceMessage[]): Promise<void> {
-  await db.batch(messages.flatMap(statements));
+  const learned = await Promise.all(messages.map(inventory));
+  await db.batch(messages.flatMap((message, index) => [...(learned[index] ?? []), ...statements(message)]));
+}
+
+/** What an answer tells of the device, for as long as the queue knows what was asked. */
+async function inventory(message: DeviceMessage): Promise<readonly Statement[]> {
+  if (message.kind !== 'result' || message.state !== 'acknowledged') return [];
+  const { udid, commandUuid, requestType, raw, answeredAtMs: atMs } = message;
+  const answer = requestType === null || raw === null ? null : await readInventory(requestType, raw);
+  if (answer === null || requestType === null) return [];
+  return [recordInventory(answer, { udid, commandUuid, requestType, atMs })];
 }
 
 /** The change that a device brought about by itself: it enrolled, or became another. */

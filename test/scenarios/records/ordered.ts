@@ -6,7 +6,7 @@ import { Buffer } from 'node:buffer';
 import { expect } from 'vitest';
 import { listEntries } from '../../../src/protocol/catalog/catalog.ts';
 import type { JsonObject } from '../../../src/protocol/plist/json.ts';
-import { writePlist } from '../../simulator/index.ts';
+import { signCms, toPem, writePlist } from '../../simulator/index.ts';
 import { admin, type Json } from '../../support/front-door.ts';
 import { checkedAndRefused, jsonOf, plistOf, problemsOf, wholeOf } from './content.ts';
 import { PREFIX } from './declared.ts';
@@ -14,6 +14,7 @@ import type { Story } from './story.ts';
 
 const APP = 'com.example.watch-app';
 const PROFILE = 'com.example.profile';
+const PROVISIONING = '00000000-0000-4000-8000-0000000000AB';
 const BY_SERVER = 'DeclarativeManagement';
 const ENVELOPES = ['CommonPayloadKeys', 'TopLevel'];
 
@@ -51,7 +52,15 @@ export async function tellOfCommands(story: Story): Promise<void> {
 
 /** What only means something with a value of this watch. */
 function own({ watch }: Story): Readonly<Record<string, JsonObject>> {
-  const profile = writePlist({ PayloadIdentifier: PROFILE, PayloadUUID: PROFILE, PayloadContent: [] });
+  const profile = writePlist({
+    PayloadIdentifier: PROFILE,
+    PayloadUUID: PROFILE,
+    PayloadType: 'Configuration',
+    PayloadVersion: 1,
+    PayloadContent: [],
+  });
+  const { key, certificate } = watch.identity;
+  const provisioning = signCms(writePlist({ Name: 'Example', UUID: PROVISIONING }), { key, certificate });
   // Not the one told at enrollment, which no administrator has: what is ordered is stored as it was ordered.
   const unlockToken = Buffer.from('another unlock token');
   Object.assign(watch.facts, { unlockToken });
@@ -61,6 +70,8 @@ function own({ watch }: Story): Readonly<Record<string, JsonObject>> {
     RemoveApplication: { Identifier: APP },
     InstallProfile: { Payload: data(profile) },
     RemoveProfile: { Identifier: PROFILE },
+    InstallProvisioningProfile: { ProvisioningProfile: data(provisioning) },
+    RemoveProvisioningProfile: { UUID: PROVISIONING },
   };
 }
 
@@ -108,7 +119,7 @@ export async function tellOfProfiles({ table, watch }: Story): Promise<void> {
       PayloadIdentifier: `com.example.${what}`,
       PayloadUUID: uuid(what, i),
     });
-    const payload = await wholeOf('profile', type, named(`payload.${type}`));
+    const payload = await wholeOf('profile', type, { ...named(`${type}.payload`), ...fileOf(watch, type) });
     expect(await checkedAndRefused('profile', type, payload), type).toEqual([]);
     table.note('profile', type, 'checked', 'refused');
     const top = await wholeOf('profile', 'TopLevel', { ...named(type), PayloadType: 'Configuration' });
@@ -133,6 +144,15 @@ export async function tellOfProfiles({ table, watch }: Story): Promise<void> {
       table.note('profile', envelope, 'checked', 'refused', 'delivered', 'installed');
     }
   }
+}
+
+/** A watch looks into the certificates that it is given. */
+function fileOf({ identity }: Story['watch'], type: string): JsonObject {
+  const { der } = identity.certificate;
+  if (['com.apple.security.root', 'com.apple.security.pkcs1'].includes(type))
+    return { PayloadContent: data(der) };
+  if (type === 'com.apple.security.pem') return { PayloadContent: data(Buffer.from(toPem(der))) };
+  return type === 'com.apple.security.pkcs12' ? { PayloadContent: data(Buffer.from([0x30, 0])) } : {};
 }
 
 async function order(watch: Story['watch'], one: Readonly<Record<string, JsonObject>>): Promise<Json> {

@@ -39,6 +39,7 @@ function queued(commandUuid: string, over: Partial<QueuedCommand> = {}): QueuedC
     priority: 'normal',
     createdAtMs: at(1000),
     expiresAtMs: null,
+    inventoryScope: null,
     ...over,
   };
 }
