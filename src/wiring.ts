@@ -126,6 +126,7 @@ export function commandsFor(fleet: ReturnType<typeof fleetFor>, key: SealKey) {
     store,
     devices,
     contents,
+    waker,
     onGivenUp: (udid, commandUuid, status) =>
       consoleLog().event('command-given-up', { udid, commandUuid, reason: status }),
   });

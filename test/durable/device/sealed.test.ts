@@ -182,6 +182,19 @@ describe('what a command says', () => {
     const given: (CommandUuid | null)[] = [];
     for (let poll = 0; poll < 3; poll++) given.push(await connect(device));
     expect(given).toEqual([null, null, last]);
+    // Two messages ended early, and each had the device woken for the rest.
+    expect(logged.filter((line) => line.includes('"wake"') && line.includes(device.udid))).toHaveLength(2);
+  });
+
+  it('that opens for nobody keeps no command waiting that was put off before', async () => {
+    const device = await enrolledDevice();
+    const [putOff, lost] = [await queueCommand(device), await queueCommand(device)];
+    await spoil("UPDATE commands SET sealed = x'01' WHERE command_uuid = ?", lost);
+    expect(await connect(device)).toBe(putOff);
+    expect(await connect(device, 'NotNow', putOff)).toBeNull();
+    await device.object.flush();
+    expect(logged.some((line) => line.includes('"wake"') && line.includes(device.udid))).toBe(true);
+    expect(await connect(device)).toBe(putOff);
   });
 
   it('costs a delivery no statement more than before, and an idle poll none', async () => {
@@ -382,5 +395,7 @@ it('an object from before has its command in clear still, and what it was to tel
       { kind: 'progress', commandUuid: 'A', state: 'delivered', sent: null },
       { kind: 'wake' },
     ]);
+    // Woken again, this is an issuance object, whose schema has other versions.
+    storage.sql.exec('DELETE FROM schema_version');
   });
 });

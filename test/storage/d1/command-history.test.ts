@@ -120,6 +120,24 @@ describe('history', () => {
     expect(await numbers(OTHER)).toEqual([['other', 1]]);
   });
 
+  it('takes what expired a bounded part at a time, and all of it in the end', async () => {
+    const uuids = Array.from({ length: 10_200 }, (_, i) => `E${i}`);
+    await database.run(
+      `INSERT INTO commands (command_uuid, udid, priority, request_type, sealed, state, created_at_ms, expires_at_ms, enrollment_id)
+       SELECT value, ?, 1, 'X', x'01', 'pending', 1, ?, 'E1' FROM json_each(?)`,
+      DEVICE,
+      NOW,
+      JSON.stringify(uuids),
+    );
+    await queue('waits', { expiresAtMs: NOW + 1 });
+    expect([await commands.expire(NOW), await commands.expire(NOW), await commands.expire(NOW)]).toEqual([
+      10_000, 200, 0,
+    ]);
+    const ended = await numbers();
+    expect(ended.map(([, number]) => number)).toEqual(uuids.map((_, i) => i + 1));
+    expect(await order()).toEqual(['waits']);
+  });
+
   it('keeps what a command said, sealed as it was', async () => {
     await queue('A');
     await end('A');
