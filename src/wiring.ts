@@ -5,8 +5,10 @@
 
 import { type Config, readAccessRights, readConfig } from './config.ts';
 import { BootstrapKey } from './domain/admin/bootstrap-key.ts';
+import type { GatheredServices } from './domain/admin/order-services.ts';
 import type { AdminServices } from './domain/admin/services.ts';
 import { CommandAdmission } from './domain/command/admission.ts';
+import { AvailableCommands } from './domain/command/advisor.ts';
 import { CommandChannel } from './domain/command/channel.ts';
 import { CommandContents } from './domain/command/content.ts';
 import { commandSecrets } from './domain/command/seal.ts';
@@ -36,6 +38,7 @@ import { PhoneEnrollment } from './domain/pairing/phone-enrollment.ts';
 import type { ProfileBuilder } from './domain/pairing/ports.ts';
 import { PairingService } from './domain/pairing/service.ts';
 import { machineInfoVerifier, tokenKeys } from './domain/pairing/verifiers.ts';
+import { ProfileBuilds } from './domain/profile/service.ts';
 import { ObjectDevices } from './durable/device/gateway.ts';
 import { issuanceCells } from './durable/issuance/cells.ts';
 import { durablePairings } from './durable/pairing/pairings.ts';
@@ -69,6 +72,7 @@ import { D1Devices } from './storage/d1/devices.ts';
 import { D1Due } from './storage/d1/due.ts';
 import { D1Events } from './storage/d1/events.ts';
 import { D1ExpectedDevices } from './storage/d1/expected-devices.ts';
+import { GatheringDatabase } from './storage/d1/gathered.ts';
 import { D1Groups } from './storage/d1/groups.ts';
 import { D1Members } from './storage/d1/members.ts';
 import { D1PairingReader } from './storage/d1/pairings.ts';
@@ -118,10 +122,17 @@ export function fleetFor(env: Env) {
 }
 
 /** Both ends of the command queue, which need the key that commands are sealed with. */
-export function commandsFor(fleet: ReturnType<typeof fleetFor>, key: SealKey) {
+export function commandsFor(env: Env, fleet: ReturnType<typeof fleetFor>, key: SealKey) {
   const { store, devices, waker, isKnown, admission } = fleet;
   const contents = new CommandContents(commandSecrets(key));
-  const commands = new CommandQueue({ store, devices, waker, isKnown, contents, admission });
+  const queue = { devices, waker, contents, admission };
+  const commands = new CommandQueue({ ...queue, store, isKnown });
+  const gathered = (): GatheredServices => {
+    const database = new GatheringDatabase(env.DB);
+    const index = new D1Devices(database);
+    const over = { store: new D1Commands(database), isKnown: (udid: Udid) => index.isKnown(udid) };
+    return { commands: new CommandQueue({ ...queue, ...over }), devices: new FreshDirectory(index, devices) };
+  };
   const channel = new CommandChannel({
     store,
     devices,
@@ -130,17 +141,17 @@ export function commandsFor(fleet: ReturnType<typeof fleetFor>, key: SealKey) {
     onGivenUp: (udid, commandUuid, status) =>
       consoleLog().event('command-given-up', { udid, commandUuid, reason: status }),
   });
-  return { commands, channel };
+  return { commands, gathered, channel };
 }
 
 async function build(env: Env): Promise<Services> {
   const config = await readConfig(env);
   const fleet = fleetFor(env);
-  const { db, devices, index, isKnown, events, manifests, due } = fleet;
+  const { db, devices, index, isKnown, events, admission, manifests, due } = fleet;
   const authority = await importAuthority(config.caCertificatePem, config.caKeyPem.expose());
   const keys = await PairingTokenKeys.import(config.tokenKeys.expose());
   const sealKey = await importSealKey(config.storageKey.expose());
-  const { commands, channel } = commandsFor(fleet, sealKey);
+  const { commands, gathered, channel } = commandsFor(env, fleet, sealKey);
 
   const store = new D1Declarations(db);
   const rendered = new KvRendered(env.RENDERED);
@@ -225,6 +236,8 @@ async function build(env: Env): Promise<Services> {
     events,
     pause: (ms) => scheduler.wait(ms),
     commands,
+    commandAdvisor: new AvailableCommands({ devices, isKnown, admission }),
+    gathered,
     watchEnrollment,
     pairings: new D1PairingReader(db, pairingStore),
     expectedDevices,
@@ -232,6 +245,7 @@ async function build(env: Env): Promise<Services> {
     declarations,
     assets: uploads.assets,
     profiles: uploads.profiles,
+    profileBuilder: new ProfileBuilds({ sha256Hex, isEnrollmentProfile }),
     sets: new Sets({ store: sets, groups, library, manifests, due, devices, isKnown, newUuid: randomUuid }),
     groups: new Groups({ store: groups, due, newUuid: randomUuid }),
     settings: new Settings({

@@ -18,6 +18,8 @@ import { type Opened, PasswordKeys } from './password-based.ts';
 export interface Pkcs12 {
   readonly keys: number;
   readonly certificates: number;
+  /** Of these, the X.509 ones, as they stand. */
+  readonly certificateDers: readonly Bytes[];
   /** A part is encrypted as nothing here opens: there may be more keys and certificates than were counted. */
   readonly unread: boolean;
 }
@@ -37,6 +39,7 @@ const ENCRYPTED_DATA = '1.2.840.113549.1.7.6';
 const KEY_BAG = '1.2.840.113549.1.12.10.1.1';
 const SHROUDED_KEY_BAG = '1.2.840.113549.1.12.10.1.2';
 const CERTIFICATE_BAG = '1.2.840.113549.1.12.10.1.3';
+const X509_CERTIFICATE = '1.2.840.113549.1.9.22.1';
 const PBMAC1 = '1.2.840.113549.1.5.14';
 const EXPLICIT_0 = 0xa0;
 const IMPLICIT_0 = 0x80;
@@ -115,6 +118,7 @@ class Contents {
   readonly #keys: PasswordKeys;
   #keyCount = 0;
   #certificates = 0;
+  readonly #ders: Bytes[] = [];
   #bags = 0;
   #unread = false;
   #refusal: Pkcs12Refusal | null = null;
@@ -132,7 +136,8 @@ class Contents {
     }
     if (this.#refusal === null) this.#finish(reader);
     if (this.#refusal !== null) return refuse(this.#refusal);
-    return ok({ keys: this.#keyCount, certificates: this.#certificates, unread: this.#unread });
+    const [keys, certificates, certificateDers] = [this.#keyCount, this.#certificates, this.#ders];
+    return ok({ keys, certificates, certificateDers, unread: this.#unread });
   }
 
   #part(reader: BerReader): void {
@@ -171,14 +176,26 @@ class Contents {
       const type = reader.oid();
       reader.enter(EXPLICIT_0);
       if (type === SHROUDED_KEY_BAG) this.#shroudedKey(reader);
+      else if (type === CERTIFICATE_BAG) this.#certificate(reader);
       else reader.skip();
       reader.leave();
       while (reader.more()) reader.skip();
       reader.leave();
       if (type === KEY_BAG) this.#keyCount++;
-      if (type === CERTIFICATE_BAG) this.#certificates++;
     }
     if (this.#refusal === null) this.#finish(reader);
+  }
+
+  /** CertBag ::= SEQUENCE { certId, certValue [0] EXPLICIT OCTET STRING } */
+  #certificate(reader: BerReader): void {
+    reader.enter(TAG.sequence);
+    const type = reader.oid();
+    reader.enter(EXPLICIT_0);
+    if (type === X509_CERTIFICATE) this.#ders.push(reader.octetString());
+    else reader.skip();
+    reader.leave();
+    reader.leave();
+    this.#certificates++;
   }
 
   /** EncryptedPrivateKeyInfo ::= SEQUENCE { algorithm, OCTET STRING } */

@@ -25,6 +25,7 @@ describe.skipIf(missing)('PKCS#12 written by OpenSSL', () => {
     const subject = ['-subj', '/CN=Identity', '-days', '30'];
     const key = ['-newkey', 'rsa:2048', '-nodes', '-keyout', path('key.pem')];
     openssl(['req', '-x509', ...key, ...subject, '-out', path('certificate.pem')]);
+    openssl(['x509', '-in', path('certificate.pem'), '-outform', 'DER', '-out', path('certificate.der')]);
   });
 
   const read = async (more: readonly string[], password = PASSWORD) => {
@@ -44,7 +45,8 @@ describe.skipIf(missing)('PKCS#12 written by OpenSSL', () => {
         '-macalg',
         mac as string,
       ];
-      const value = { keys: 1, certificates: 1, unread: false };
+      const certificateDers = [new Uint8Array(readFileSync(path('certificate.der')))];
+      const value = { keys: 1, certificates: 1, certificateDers, unread: false };
       expect(await read(arguments_)).toEqual({ ok: true, value });
       expect(await read(arguments_, 'correct horse')).toMatchObject({ refusal: { kind: 'wrong-password' } });
       expect(await read([...arguments_, '-nomac'])).toEqual({ ok: true, value });

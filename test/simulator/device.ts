@@ -19,7 +19,13 @@ import { type PlistDict, writePlist } from './plist.ts';
 import { type EnrollmentProfile, readEnrollmentProfile } from './profile.ts';
 import type { Random } from './random.ts';
 import type { ScepOptions } from './scep.ts';
-import { type CommandStatus, type ConnectLog, type ConnectOptions, runSession } from './session.ts';
+import {
+  type CommandStatus,
+  type ConnectLog,
+  type ConnectOptions,
+  runSession,
+  type Unsent,
+} from './session.ts';
 import {
   bearIdentity,
   type DeviceIdentity,
@@ -70,6 +76,7 @@ export abstract class ManagedDevice {
   #declarative: DeclarativeClient;
   /** What the last DeclarativeManagement command carried, until the run that it asked for is through. */
   #asked: { readonly tokens: Buffer | null } | null = null;
+  readonly #unsent: { result: Unsent | null } = { result: null };
   #pushMagic = '';
   #pushToken = Buffer.alloc(0);
 
@@ -213,7 +220,9 @@ export abstract class ManagedDevice {
    */
   async connect(options: ConnectOptions = {}): Promise<ConnectLog> {
     await advanceApps(this.facts);
+    if (options.resume !== true) this.#unsent.result = null;
     const session = await runSession({
+      unsent: this.#unsent,
       answered: this.answered,
       report: (fields, sent) => this.#report(fields, sent),
       answer: (requestType, command) => this.#answer(requestType, command, options),
@@ -358,6 +367,7 @@ export abstract class ManagedDevice {
     this.facts.profiles.clear();
     this.facts.signers.clear();
     this.answered.clear();
+    this.#unsent.result = null;
     this.#asked = null;
     this.#declarative = new DeclarativeClient(declarativeHost(this));
   }

@@ -9,6 +9,8 @@ import { WATCH_ENROLLMENT } from './inventory.ts';
 import type { PlistDict } from './plist.ts';
 import { readDict } from './plist.ts';
 import { type RefusalDocument, readRefusal } from './refusal.ts';
+import { forbidsPairedWatch } from './restrictions.ts';
+import type { ConnectLog, ConnectOptions } from './session.ts';
 import type { SimulatedWatch } from './watch.ts';
 import type { World } from './world.ts';
 
@@ -100,8 +102,18 @@ export class SimulatedPhone extends ManagedDevice {
     return document['BootstrapToken'] === undefined ? null : this.#data(document, 'BootstrapToken');
   }
 
+  override async connect(options: ConnectOptions = {}): Promise<ConnectLog> {
+    const log = await super.connect(options);
+    if (forbidsPairedWatch(this.facts)) this.#resetWatches();
+    return log;
+  }
+
   /** Its managed watches are unenrolled, unpaired and reset (facts 14). */
   protected override unenrolled(): void {
+    this.#resetWatches();
+  }
+
+  #resetWatches(): void {
     for (const watch of [...this.watches]) watch.reset();
   }
 

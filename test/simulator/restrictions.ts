@@ -65,6 +65,13 @@ export function globalRestrictions(facts: DeviceFacts): PlistDict {
   return shown(merged);
 }
 
+/** On a supervised iPhone; its watches are unpaired and erased then (facts 13). */
+export function forbidsPairedWatch(facts: DeviceFacts): boolean {
+  const bools = globalRestrictions(facts)['restrictedBool'];
+  const rule = isDict(bools) ? bools['allowPairedWatch'] : undefined;
+  return facts.supervised && isDict(rule) && rule['value'] === false;
+}
+
 /** By profile, of those that restrict something. What the iPhone syncs belongs to none of them. */
 export function profileRestrictions(facts: DeviceFacts): PlistDict {
   const each = [...facts.profiles.values(), ...facts.declaredProfiles()].flatMap((profile) => {

@@ -26,9 +26,18 @@ export interface ConnectLog {
 export interface ConnectOptions {
   /** True answers NotNow instead. */
   readonly notNow?: (requestType: string) => boolean;
+  /** A result that an earlier session could not send is said first; without, it is forgotten and Idle is said. */
+  readonly resume?: boolean;
+}
+
+/** A result that the server may not have got. */
+export interface Unsent extends AnsweredCommand {
+  readonly fields: PlistDict;
 }
 
 export interface SessionHost {
+  /** Said first, in place of Idle, when there is one. */
+  readonly unsent: { result: Unsent | null };
   /** Results that the server took with a 200. */
   readonly answered: Map<string, CommandStatus>;
   report(fields: PlistDict, sent: string): Promise<Reply>;
@@ -55,26 +64,36 @@ export async function runSession(host: SessionHost): Promise<Session> {
   const deferrals = new Map<string, number>();
   const report = async (fields: PlistDict, sent: string) =>
     readCommand(host, await host.report(fields, sent));
-  let command = await report({ Status: 'Idle' }, 'Idle');
-  while (command !== null) {
+
+  const tell = async (result: Unsent) => {
+    const { commandUuid, requestType, status, fields } = result;
+    // The device keeps it until the server has it: a connection may break before.
+    host.unsent.result = result;
+    let next = await report(fields, `${requestType} ${status}`);
+    if (host.resends()) next = await report(fields, `${requestType} ${status}, again`);
+    host.unsent.result = null;
+    commands.push({ commandUuid, requestType, status });
+    if (status === 'NotNow') deferrals.set(commandUuid, (deferrals.get(commandUuid) ?? 0) + 1);
+    else host.answered.set(commandUuid, status);
+    return next;
+  };
+
+  const before = host.unsent.result;
+  let command = before === null ? await report({ Status: 'Idle' }, 'Idle') : await tell(before);
+  while (command !== null && !host.isLeaving()) {
     const { commandUuid, requestType, body } = command;
-    const deferred = deferrals.get(commandUuid) ?? 0;
     if (host.answered.has(commandUuid)) throw host.error('no command that was answered', commandUuid);
-    if (deferred > DEFERRALS_MAX) throw host.error('another command or none after NotNow', commandUuid);
+    if ((deferrals.get(commandUuid) ?? 0) > DEFERRALS_MAX)
+      throw host.error('another command or none after NotNow', commandUuid);
     if (commands.length >= COMMANDS_MAX)
       throw host.error('an end of the session', `${commands.length} commands`);
-    const result: PlistDict = { ...(await host.answer(requestType, body)), CommandUUID: commandUuid };
-    const status = String(result['Status']) as CommandStatus;
+    const fields: PlistDict = { ...(await host.answer(requestType, body)), CommandUUID: commandUuid };
+    const status = String(fields['Status']) as CommandStatus;
     // The device has the command from here on, whether or not its answer arrives.
     if (requestType === 'DeclarativeManagement' && status === 'Acknowledged') {
       host.asked(body['Data'] instanceof Uint8Array ? Buffer.from(body['Data']) : null);
     }
-    command = await report(result, `${requestType} ${status}`);
-    if (host.resends()) command = await report(result, `${requestType} ${status}, again`);
-    commands.push({ commandUuid, requestType, status });
-    if (status === 'NotNow') deferrals.set(commandUuid, deferred + 1);
-    else host.answered.set(commandUuid, status);
-    if (host.isLeaving()) break;
+    command = await tell({ commandUuid, requestType, status, fields });
   }
   return { commands };
 }

@@ -25,7 +25,7 @@ import { serial, udid, value } from './pairing.ts';
 export const devices = new ObjectDevices(env.DEVICE);
 const scheduled = fleetFor(env);
 /** As the Worker has them, both ends of the queue included. */
-export const fleet = { ...scheduled, ...commandsFor(scheduled, await importSealKey(env.STORAGE_KEY)) };
+export const fleet = { ...scheduled, ...commandsFor(env, scheduled, await importSealKey(env.STORAGE_KEY)) };
 export const database = new Database(env.DB);
 const certificates = new D1CertificateRecords(database);
 

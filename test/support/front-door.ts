@@ -110,7 +110,8 @@ export async function order(
   requestType: string,
   more: Json = {},
 ): Promise<string> {
-  const command = { RequestType: requestType };
+  const keys = requestType === 'DeviceInformation' ? { Queries: ['UDID'] } : {};
+  const command = { RequestType: requestType, ...keys };
   const { commandUuid } = await admin('POST', `devices/${device.udid}/commands`, {
     command,
     push: false,

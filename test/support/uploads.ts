@@ -29,7 +29,7 @@ export async function call(
   const init =
     body === undefined ? { method, headers } : { method, headers, body: plain ? body : JSON.stringify(body) };
   const response = await exports.default.fetch(new Request(`${env.PUBLIC_URL}/api/v1${path}`, init));
-  const text = await response.text();
+  const text = new TextDecoder().decode(await response.arrayBuffer());
   const isJson = /json/.test(response.headers.get('Content-Type') ?? '');
   const document = isJson && text !== '' ? JSON.parse(text) : null;
   const kind = response.ok ? '' : String(document?.type).replace('urn:escapement:problem:', '');

@@ -10,8 +10,22 @@ import { type CommandUuid, parseCommandUuid, type Udid } from '../ids.ts';
 import type { Admin } from './services.ts';
 
 /** A version 8 UUID (RFC 9562 §5.8): 122 bits of SHA-256 over the names. */
-export async function commandUuidFor(admin: Admin, device: Udid, key: string): Promise<CommandUuid> {
-  const hex = (await sha256Hex(utf8(JSON.stringify([admin.id, device, key])))).toUpperCase();
+export function commandUuidFor(admin: Admin, device: Udid, key: string): Promise<CommandUuid> {
+  return derived([admin.id, device, key]);
+}
+
+/** The name of an order for many devices, which the commands' own UUIDs are derived from. */
+export function orderUuidFor(admin: Admin, key: string): Promise<CommandUuid> {
+  return derived([admin.id, 'order', key]);
+}
+
+/** One device's command of an order for many: whoever says the order again, with whatever key. */
+export function commandUuidOf(order: CommandUuid, device: Udid): Promise<CommandUuid> {
+  return derived(['command', order, device]);
+}
+
+async function derived(names: readonly string[]): Promise<CommandUuid> {
+  const hex = (await sha256Hex(utf8(JSON.stringify(names)))).toUpperCase();
   const variant = '89AB'[Number.parseInt(hex.slice(16, 17), 16) & 3];
   const uuid = [
     hex.slice(0, 8),

@@ -27,6 +27,8 @@ import type {
   UnknownGroup,
 } from './declaration-services.ts';
 import type { DryRunner } from './dry-run-services.ts';
+import type { CommandAdvisor, GatheredServices } from './order-services.ts';
+import type { ProfileBuilder } from './profile-build-services.ts';
 import type { AssetLibrary, ProfileLibrary } from './upload-services.ts';
 
 /** Who is asking. `id` names the key in records; it is not the key. */
@@ -358,6 +360,9 @@ export interface AdminServices {
   readonly status: DeviceStatus;
   readonly events: EventFeed;
   readonly commands: CommandService;
+  readonly commandAdvisor: CommandAdvisor;
+  /** For one request that calls them many times at once. */
+  readonly gathered: () => GatheredServices;
   readonly watchEnrollment: WatchEnrollmentService;
   readonly pairings: PairingReader;
   readonly expectedDevices: ExpectedDevices;
@@ -365,6 +370,7 @@ export interface AdminServices {
   readonly declarations: DeclarationLibrary;
   readonly assets: AssetLibrary;
   readonly profiles: ProfileLibrary;
+  readonly profileBuilder: ProfileBuilder;
   readonly sets: DeclarationSets;
   readonly groups: DeviceGroups;
   readonly settings: DeviceSettings;

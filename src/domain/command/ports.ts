@@ -22,10 +22,10 @@ export interface QueuedCommand {
   readonly priority: CommandPriority;
   readonly createdAtMs: EpochMs;
   readonly expiresAtMs: EpochMs | null;
-  /** The command that it repeats. */
-  readonly requeuedFrom: CommandUuid | null;
   /** As `inventoryScope` says: what its answer may replace in the device's inventory. */
   readonly inventoryScope: string | null;
+  /** The command that it repeats. */
+  readonly requeuedFrom: CommandUuid | null;
 }
 
 /** A command that is committed, and for which enrollment; what an object is told of it. */

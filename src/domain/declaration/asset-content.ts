@@ -3,14 +3,13 @@
  * 15, "Asset data formats"): a certificate as DER, credentials as JSON, data as it is. Nothing here says in a refusal
  * what was in the upload.
  */
-import { parseCertificate } from '../../pki/certificate.ts';
-import { parsePem } from '../../pki/pem.ts';
-import { readPkcs12 } from '../../pki/pkcs12.ts';
 import { type ContentProblem, type InvalidContent, validate } from '../../protocol/catalog/validate.ts';
 import { canonicalJson } from '../../protocol/ddm/canonical-json.ts';
 import type { JsonObject } from '../../protocol/plist/json.ts';
 import { type Bytes, fromBase64, toBase64, utf8 } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
+import { readCertificateText, readIdentity } from '../profile/certificate-content.ts';
+import { acmeProblems, scepProblems } from '../profile/certificate-request.ts';
 
 /** Sealed it has 29 octets more: half of the 2 MB that D1 keeps in a row. */
 export const UPLOAD_BYTES_MAX = 1024 * 1024;
@@ -96,13 +95,9 @@ async function contentOf(input: AssetInput): Promise<Outcome<AssetContent, Asset
 }
 
 function certificate(text: string): Outcome<AssetContent, AssetRefusal> {
-  const isPem = text.includes('-----BEGIN');
-  const [der, ...more] = isPem ? parsePem(text, 'CERTIFICATE') : [fromBase64(text)];
-  if (der === undefined || der === null || more.length > 0)
-    return unreadable('/certificate', isPem ? 'exactly one certificate in PEM' : 'PEM, or DER in base64');
-  const parsed = parseCertificate(der);
-  if (!parsed.ok) return unreadable('/certificate', `a certificate: ${parsed.refusal.reason}`);
-  return ok({ contentType: 'application/pkcs1', data: der, accessible: null });
+  const read = readCertificateText(text);
+  if (!read.ok) return unreadable('/certificate', read.refusal.expected);
+  return ok({ contentType: 'application/pkcs1', data: read.value.der, accessible: null });
 }
 
 async function identity(
@@ -112,26 +107,23 @@ async function identity(
   if (file === null) return unreadable('/identity', 'base64');
   // As base64 it would be over the limit; it is not read for that.
   if (file.length > UPLOAD_BYTES_MAX) return refuse({ kind: 'upload-too-large', bytesMax: UPLOAD_BYTES_MAX });
-  const read = await readPkcs12(file, input.password);
-  if (!read.ok) {
-    const { kind, reason } = read.refusal;
-    if (kind === 'wrong-password') return unreadable('/password', reason);
-    return unreadable(
-      '/identity',
-      `${kind === 'malformed-pkcs12' ? 'a PKCS#12 file' : 'another PKCS#12 file'}: ${reason}`,
-    );
-  }
-  return ok(json({ Password: input.password, Identity: toBase64(file) }, input.accessible));
+  const read = await readIdentity(file, input.password);
+  if (read.ok) return ok(json({ Password: input.password, Identity: toBase64(file) }, input.accessible));
+  const { part, expected } = read.refusal;
+  return unreadable(part === 'password' ? '/password' : '/identity', expected);
 }
 
 async function credential(
   input: Extract<AssetInput, { document: JsonObject }>,
 ): Promise<Outcome<AssetContent, AssetRefusal>> {
-  const format = input.type === ASSET_TYPES.scep ? 'com.apple.credential.scep' : 'com.apple.credential.acme';
+  const isScep = input.type === ASSET_TYPES.scep;
+  const format = isScep ? 'com.apple.credential.scep' : 'com.apple.credential.acme';
   const { document, allowUnknown } = input;
   const valid = await validate('credential', format, document, undefined, { allowUnknown });
-  if (valid.ok) return ok(json(document, input.accessible));
-  return refuse({ kind: 'invalid-content', problems: valid.refusal.problems.map(inDocument) });
+  const spanning = () => (isScep ? scepProblems(document) : acmeProblems(document));
+  const problems = valid.ok ? spanning() : valid.refusal.problems;
+  if (problems.length === 0) return ok(json(document, input.accessible));
+  return refuse({ kind: 'invalid-content', problems: problems.map(inDocument) });
 }
 
 function inDocument(problem: ContentProblem): ContentProblem {

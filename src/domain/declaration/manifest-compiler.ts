@@ -6,6 +6,8 @@
  * after it handed one over, until what it read is what it handed over; so the last one handed over was read after the
  * last change.
  */
+
+import { forEachBounded } from '../../std/bounded.ts';
 import { utf8 } from '../../std/bytes.ts';
 import { Unavailable } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
@@ -83,7 +85,7 @@ export class ManifestCompiler {
     for (let pass = 0; pass < PASSES_MAX && open.length > 0; pass++) {
       const assigned = await this.#options.source.assigned(open);
       const told: Udid[] = [];
-      await forEachBounded(open, async (udid) => {
+      await forEachBounded(open, CONCURRENCY, async (udid) => {
         const found = assigned.get(udid);
         try {
           if (found !== undefined && (await this.#tell(udid, found, held, change))) told.push(udid);
@@ -125,12 +127,4 @@ interface HoldChange {
   readonly catalogs: Catalogs;
   readonly nowMs: EpochMs;
   readonly missed: Udid[];
-}
-
-async function forEachBounded<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
-  const waiting = items.values();
-  const work = async () => {
-    for (const item of waiting) await act(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, items.length) }, work));
 }

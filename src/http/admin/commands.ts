@@ -20,7 +20,7 @@ import { readQuery } from './input.ts';
 import { listPage } from './listing.ts';
 import { refused } from './refusals.ts';
 import { commandQuery } from './schemas/command.ts';
-import { commandSummaryView, commandView, orderedView } from './views.ts';
+import { availabilityView, commandSummaryView, commandView, orderedView } from './views.ts';
 
 export function commands(services: AdminServices): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>();
@@ -41,6 +41,14 @@ export function commands(services: AdminServices): Hono<AdminEnv> {
     const scope = ['commands', udid.value, state, requestType];
     const page = await listPage(scope, query.value, list, commandSummaryView);
     return page.ok ? c.json({ ...page.value, pending }) : refused(c, page.refusal);
+  });
+
+  app.get('/:udid/available-commands', async (c) => {
+    const udid = parseUdid(c.req.param('udid'));
+    if (!udid.ok) return refused(c, udid.refusal);
+    const available = await services.commandAdvisor.available(udid.value);
+    if (!available.ok) return refused(c, available.refusal);
+    return c.json({ items: available.value.map(availabilityView) });
   });
 
   app.post('/:udid/commands', async (c) => {

@@ -25,16 +25,20 @@ export interface Problem {
 export const PROBLEM_TYPE_PREFIX = 'urn:escapement:problem:';
 
 export function problemResponse(problem: Problem, requestId: string): Response {
-  const document = {
+  const document = { ...problemDocument(problem), requestId };
+  return new Response(JSON.stringify(document), {
+    status: problem.status,
+    headers: { 'Content-Type': 'application/problem+json', ...problem.headers },
+  });
+}
+
+/** As it stands in an answer about many things. */
+export function problemDocument(problem: Problem) {
+  return {
     type: `${PROBLEM_TYPE_PREFIX}${problem.kind}`,
     title: problem.title,
     status: problem.status,
     detail: problem.detail,
     ...problem.members,
-    requestId,
   };
-  return new Response(JSON.stringify(document), {
-    status: problem.status,
-    headers: { 'Content-Type': 'application/problem+json', ...problem.headers },
-  });
 }

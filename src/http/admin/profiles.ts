@@ -1,25 +1,30 @@
 /**
  * `/profiles`: uploaded configuration profiles, each behind a declaration of `com.apple.configuration.legacy`. The body
- * of a PUT is the .mobileconfig itself. The entity tag is the declaration's server token.
+ * of a PUT is the .mobileconfig itself, or its description in JSON (profile-build.ts). The entity tag is the
+ * declaration's server token.
  */
 import { Hono } from 'hono';
 import type { AdminServices } from '../../domain/admin/services.ts';
-import type { ProfileRecord } from '../../domain/admin/upload-services.ts';
+import type { ProfileInput, ProfileRecord } from '../../domain/admin/upload-services.ts';
 import { UPLOAD_BYTES_MAX } from '../../domain/declaration/asset-content.ts';
 import { parseDeclarationIdentifier } from '../../domain/declaration/draft.ts';
 import { PROFILE_CONTENT_TYPE } from '../../domain/declaration/uploads.ts';
+import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import { readBody } from '../body.ts';
 import type { AdminContext, AdminEnv } from './env.ts';
 import { readQuery } from './input.ts';
 import { listPage } from './listing.ts';
 import { readPrecondition } from './precondition.ts';
-import { refused } from './refusals.ts';
+import { type BuiltInput, isDescription, readDescription } from './profile-build.ts';
+import { type AdminRefusal, refused } from './refusals.ts';
 import { profileQuery } from './schemas/asset.ts';
 import { onlyPage } from './schemas/values.ts';
 import { answerTagged } from './tagged.ts';
 import { timestamp } from './views.ts';
 
-export function profiles({ profiles: library }: AdminServices): Hono<AdminEnv> {
+type NewProfile = ProfileInput & Partial<BuiltInput>;
+
+export function profiles({ profiles: library, profileBuilder }: AdminServices): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>();
 
   app.get('/', async (c) => {
@@ -52,14 +57,18 @@ export function profiles({ profiles: library }: AdminServices): Hono<AdminEnv> {
     if (precondition.value === null) return refused(c, { kind: 'precondition-required' });
     const query = readQuery(c, profileQuery);
     if (!query.ok) return refused(c, query.refusal);
-    if (!isProfile(c.req.header('Content-Type'))) return refused(c, { kind: 'not-a-profile' });
-    const body = await readBody(c.req.raw, UPLOAD_BYTES_MAX);
-    if (!body.ok) return refused(c, body.refusal);
-    const input = { profile: body.value, allowUnknown: query.value.allowUnknown === 'true' };
-    const put = await library.put(c.req.param('identifier'), input, precondition.value, c.get('nowMs'));
+    const identifier = c.req.param('identifier');
+    const allowUnknown = query.value.allowUnknown === 'true';
+    const input = isDescription(c)
+      ? await readDescription(c, profileBuilder, identifier, allowUnknown)
+      : await readUpload(c, allowUnknown);
+    if (!input.ok) return refused(c, input.refusal);
+    const { warnings, ...profile } = input.value;
+    const put = await library.put(identifier, profile, precondition.value, c.get('nowMs'));
     if (!put.ok) return refused(c, put.refusal);
     const { changed } = put.value;
-    return answerTagged(c, profileView(changed), changed.serverToken, put.value);
+    const view = { ...profileView(changed), ...(warnings === undefined ? {} : { warnings }) };
+    return answerTagged(c, view, changed.serverToken, put.value);
   });
 
   app.delete('/:identifier', async (c) => {
@@ -74,6 +83,15 @@ export function profiles({ profiles: library }: AdminServices): Hono<AdminEnv> {
 
 function unknown(c: AdminContext, identifier: string): Response {
   return refused(c, { kind: 'unknown-upload', resource: 'profiles', identifier });
+}
+
+async function readUpload(
+  c: AdminContext,
+  allowUnknown: boolean,
+): Promise<Outcome<NewProfile, AdminRefusal>> {
+  if (!isProfile(c.req.header('Content-Type'))) return refuse({ kind: 'not-a-profile' });
+  const body = await readBody(c.req.raw, UPLOAD_BYTES_MAX);
+  return body.ok ? ok({ profile: body.value, allowUnknown }) : body;
 }
 
 function isProfile(contentType: string | undefined): boolean {

@@ -30,6 +30,7 @@ import type { UnknownUpload } from '../../domain/admin/upload-services.ts';
 import type { AssetRefusal } from '../../domain/declaration/asset-content.ts';
 import type { ProfileRefusal } from '../../domain/declaration/profile-content.ts';
 import type { MalformedIdentifier } from '../../domain/ids.ts';
+import type { InvalidProfile } from '../../domain/profile/draft.ts';
 import type { InvalidContent } from '../../protocol/catalog/validate.ts';
 import type { BodyRefusal } from '../body.ts';
 import { commandProblem } from './command-refusals.ts';
@@ -82,7 +83,10 @@ export type GroupRefusal =
   | SubscriptionRefusal;
 
 /** What is wrong with an upload. */
-export type UploadRefusal = Exclude<AssetRefusal | ProfileRefusal, InvalidContent> | UnknownUpload;
+export type UploadRefusal =
+  | Exclude<AssetRefusal | ProfileRefusal, InvalidContent>
+  | UnknownUpload
+  | InvalidProfile;
 
 /** What `stateProblem` hands on. */
 type FurtherRefusal = DeclarationRefusal | GroupRefusal | UploadRefusal;
@@ -115,7 +119,7 @@ export function toProblem(refusal: AdminRefusal): Problem {
         kind,
         415,
         'Not a profile',
-        'Send Content-Type: application/x-apple-aspen-config or application/xml.',
+        'Send Content-Type: application/x-apple-aspen-config or application/xml, or its description as JSON.',
       );
     case 'malformed-json':
       return { ...bad(kind, 400, 'Malformed JSON'), members: position(refusal.position) };
@@ -318,6 +322,10 @@ function uploadProblem(refusal: UploadRefusal): Problem {
       return bad(kind, 413, 'Upload too large', `Devices download at most ${refusal.bytesMax} bytes.`);
     case 'unreadable-upload':
       return invalid(kind, 'The upload is not readable', refusal.path, refusal.reason);
+    case 'invalid-profile': {
+      const { problems, warnings } = refusal;
+      return { ...bad(kind, 422, 'Not a profile that works'), members: { problems, warnings } };
+    }
     case 'malformed-profile':
       return bad(kind, 422, 'Malformed profile', refusal.reason);
     case 'enrollment-profile':

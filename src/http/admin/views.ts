@@ -22,6 +22,7 @@ import type {
   WatchEnrollmentGroup,
   WatchEnrollmentStatus,
 } from '../../domain/admin/services.ts';
+import type { CommandAvailability } from '../../domain/command/admission.ts';
 import { type JsonValue, plistToJson } from '../../protocol/plist/json.ts';
 import { parsePlist } from '../../protocol/plist/parse.ts';
 import { RESULT_LIMITS } from '../../protocol/plist/value.ts';
@@ -73,6 +74,12 @@ export function orderedView({ command, causes, warnings }: Ordered) {
     ...(causes.length === 0 ? {} : { causes }),
     ...(warnings.length === 0 ? {} : { warnings }),
   };
+}
+
+export function availabilityView({ requestType, problem }: CommandAvailability) {
+  if (problem === null) return { requestType, available: true };
+  const { rule, expected, lack } = problem;
+  return { requestType, available: false, rule, expected, ...lack };
 }
 
 /**

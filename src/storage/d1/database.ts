@@ -47,11 +47,16 @@ export class Database {
 
   /** One transaction, in order. Returns the rows changed by each. */
   async batch(statements: readonly Statement[]): Promise<number[]> {
+    const results = await this.results(statements);
+    return results.map((result) => result.meta.changes);
+  }
+
+  /** Likewise, with the rows. */
+  async results(statements: readonly Statement[]): Promise<D1Result[]> {
     if (statements.length === 0) return [];
-    const results = await guard(() =>
+    return guard(() =>
       this.#d1.batch(statements.map(({ sql, bound }) => this.#d1.prepare(sql).bind(...bound))),
     );
-    return results.map((result) => result.meta.changes);
   }
 }
 

@@ -162,6 +162,9 @@ export class FakeServices {
         // Over D1 in sealed-commands.test.ts.
         repeatable: async (_udid, commandUuid) => refuse({ kind: 'unknown-command', commandUuid }),
       },
+      // Over D1 and objects in test/scenarios.
+      commandAdvisor: {} as AdminServices['commandAdvisor'],
+      gathered: () => ({}) as ReturnType<AdminServices['gathered']>,
       watchEnrollment: {
         assign: async (phone, anchors) => this.#judge(phone, () => this.assigned.set(phone, anchors)),
         withdraw: async (phone) => this.#judge(phone, () => this.assigned.delete(phone)),
@@ -203,6 +206,7 @@ export class FakeServices {
       declarations: {} as AdminServices['declarations'],
       assets: {} as AdminServices['assets'],
       profiles: {} as AdminServices['profiles'],
+      profileBuilder: {} as AdminServices['profileBuilder'],
       sets: {} as AdminServices['sets'],
       groups: {} as AdminServices['groups'],
       settings: {} as AdminServices['settings'],

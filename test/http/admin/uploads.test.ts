@@ -296,6 +296,22 @@ describe('an asset', () => {
     expect((await put({ ...SCEP, More: 'x' }, true)).status).toBe(201);
   });
 
+  it('with a request that its keys together make impossible is refused with the place', async () => {
+    const paths = async (type: string, document: Document) => {
+      const refused = await call('PUT', asset(fresh('request')), { type, document }, CREATE);
+      return [refused.kind, ...refused.body.problems.map(({ path }: Document) => path)];
+    };
+    const { document: acme } = UPLOADS['acme'];
+    expect(await paths(TYPE.acme, { ...acme, KeyType: 'RSA', KeySize: 2048 })).toEqual([
+      'invalid-content',
+      'document.HardwareBound',
+    ]);
+    expect(await paths(TYPE.scep, { ...SCEP, 'Key Usage': 3 })).toEqual([
+      'invalid-content',
+      'document.Key Usage',
+    ]);
+  });
+
   it.each([
     [{ type: 'com.apple.asset.useridentity', payload: {} }, '/type', /\/declarations/],
     [{ type: TYPE.userPassword, password: 'x' }, '/userName', /present/],
@@ -508,7 +524,7 @@ describe('a profile', () => {
   it('is asked for by its content type, its precondition and its size', async () => {
     const id = fresh('edge');
     const xml = mobileConfig();
-    expect((await putProfile(id, xml, { ...CREATE, 'Content-Type': 'application/json' })).kind).toBe(
+    expect((await putProfile(id, xml, { ...CREATE, 'Content-Type': 'text/plain' })).kind).toBe(
       'not-a-profile',
     );
     expect((await putProfile(id, xml, {})).kind).toBe('precondition-required');

@@ -38,14 +38,17 @@ export interface Weather {
 
 export class Network {
   readonly #dice: Random;
+  /** What arrives goes here. */
+  readonly #server: (request: Request) => Promise<Response>;
   #weather: Weather = { bad: false };
   #requests = 0;
   #beside: Promise<void> | null = null;
   /** By UDID, the CommandUUIDs since the last `forget`. */
   readonly #told = new Map<string, Set<string>>();
 
-  constructor(dice: Random) {
+  constructor(dice: Random, server: (request: Request) => Promise<Response> = send) {
     this.#dice = dice;
+    this.#server = server;
   }
 
   /** From the next request on; the count of requests begins anew. */
@@ -97,7 +100,7 @@ export class Network {
   async #deliver(request: Request): Promise<Response> {
     const isConnect = new URL(request.url).pathname === '/mdm/connect';
     const sent = isConnect ? Buffer.from(await (request.clone() as Request).arrayBuffer()).toString() : '';
-    const response = await send(request);
+    const response = await this.#server(request);
     if (isConnect) this.#note(sent, Buffer.from(await response.clone().arrayBuffer()).toString());
     return response;
   }

@@ -7,7 +7,7 @@ import { expect } from 'vitest';
 import { listEntries } from '../../../src/protocol/catalog/catalog.ts';
 import type { JsonObject } from '../../../src/protocol/plist/json.ts';
 import { signCms, toPem, writePlist } from '../../simulator/index.ts';
-import { admin, type Json } from '../../support/front-door.ts';
+import { admin, adminReply, type Json } from '../../support/front-door.ts';
 import { checkedAndRefused, jsonOf, plistOf, problemsOf, wholeOf } from './content.ts';
 import { PREFIX } from './declared.ts';
 import type { Story } from './story.ts';
@@ -17,6 +17,8 @@ const PROFILE = 'com.example.profile';
 const PROVISIONING = '00000000-0000-4000-8000-0000000000AB';
 const BY_SERVER = 'DeclarativeManagement';
 const ENVELOPES = ['CommonPayloadKeys', 'TopLevel'];
+const MANAGEMENT = 'com.apple.mdm';
+const BY_HAND = 'com.apple.declarations';
 
 /** What the watch was sent, by RequestType, as JSON. */
 type Received = Map<string, JsonObject>;
@@ -37,7 +39,11 @@ export async function tellOfCommands(story: Story): Promise<void> {
     table.note('command', type, 'checked', 'refused');
     const confirm = type === last ? { confirm: { serial: watch.serial } } : {};
     const path = `devices/${watch.udid}/commands`;
-    const { commandUuid } = await admin('POST', path, { command, push: false, ...confirm });
+    const { commandUuid } = await admin('POST', path, {
+      command: orderable(command),
+      push: false,
+      ...confirm,
+    });
     table.note('command', type, 'queued');
     const { commands } = await watch.connect();
     expect(commands).toEqual([{ commandUuid, requestType: type, status: 'Acknowledged' }]);
@@ -48,6 +54,11 @@ export async function tellOfCommands(story: Story): Promise<void> {
     await checkAnswer(type, shown['result'] as JsonObject);
     table.note('command', type, 'shown');
   }
+}
+
+/** The unlock token is the server's to put in. */
+function orderable({ UnlockToken: _token, ...command }: JsonObject): JsonObject {
+  return command;
 }
 
 /** What only means something with a value of this watch. */
@@ -61,11 +72,8 @@ function own({ watch }: Story): Readonly<Record<string, JsonObject>> {
   });
   const { key, certificate } = watch.identity;
   const provisioning = signCms(writePlist({ Name: 'Example', UUID: PROVISIONING }), { key, certificate });
-  // Not the one told at enrollment, which no administrator has: what is ordered is stored as it was ordered.
-  const unlockToken = Buffer.from('another unlock token');
-  Object.assign(watch.facts, { unlockToken });
   return {
-    ClearPasscode: { UnlockToken: data(unlockToken) },
+    ClearPasscode: { UnlockToken: data(watch.facts.unlockToken ?? Buffer.alloc(0)) },
     InstallApplication: { Identifier: APP },
     RemoveApplication: { Identifier: APP },
     InstallProfile: { Payload: data(profile) },
@@ -112,7 +120,8 @@ async function tellOfDeclarativeManagement({ table, watch }: Story, received: Re
 }
 
 /** One profile a payload type, each with every key, in InstallProfile; the watch lists it afterwards. */
-export async function tellOfProfiles({ table, watch }: Story): Promise<void> {
+export async function tellOfProfiles(story: Story): Promise<void> {
+  const { table, watch } = story;
   const types = (await listEntries('profile', 'watchOS')).map(({ type }) => type);
   for (const [i, type] of types.filter((one) => !ENVELOPES.includes(one)).entries()) {
     const named = (what: string) => ({
@@ -127,7 +136,12 @@ export async function tellOfProfiles({ table, watch }: Story): Promise<void> {
     const profile: JsonObject = { ...clear, IsEncrypted: false, PayloadContent: [payload] };
     const common = await wholeOf('profile', 'CommonPayloadKeys', named(type));
     expect(await problemsOf('profile', 'TopLevel', profile)).toEqual([]);
-    await order(watch, { InstallProfile: { Payload: data(writePlist(plistOf(profile))) } });
+    const install = { InstallProfile: { Payload: data(writePlist(plistOf(profile))) } };
+    if (type === MANAGEMENT || type === BY_HAND) {
+      await refuseOrder(watch, install);
+      continue;
+    }
+    await order(watch, install);
     expect(jsonOf(watch.facts.profiles.get(`com.example.${type}`) ?? {})).toEqual(profile);
     const { result } = await order(watch, { ProfileList: {} });
     const listed = ((result as Json)['ProfileList'] as Json[]).find(
@@ -144,6 +158,7 @@ export async function tellOfProfiles({ table, watch }: Story): Promise<void> {
       table.note('profile', envelope, 'checked', 'refused', 'delivered', 'installed');
     }
   }
+  await tellOfOthers(story);
 }
 
 /** A watch looks into the certificates that it is given. */
@@ -153,6 +168,24 @@ function fileOf({ identity }: Story['watch'], type: string): JsonObject {
     return { PayloadContent: data(der) };
   if (type === 'com.apple.security.pem') return { PayloadContent: data(Buffer.from(toPem(der))) };
   return type === 'com.apple.security.pkcs12' ? { PayloadContent: data(Buffer.from([0x30, 0])) } : {};
+}
+
+/** What came with enrolling, and what no server installs. */
+async function tellOfOthers({ table, watch }: Story): Promise<void> {
+  const { result } = await order(watch, { ProfileList: {} });
+  const payloads = ((result as Json)['ProfileList'] as Json[]).flatMap(
+    (one) => one['PayloadContent'] as Json[],
+  );
+  expect(payloads.map((one) => one['PayloadType'])).toContain(MANAGEMENT);
+  table.note('profile', MANAGEMENT, 'delivered', 'installed');
+  table.excuse('profile', BY_HAND, 'only a person installs it, so the server refuses to');
+}
+
+async function refuseOrder(watch: Story['watch'], one: Readonly<Record<string, JsonObject>>): Promise<void> {
+  const [[RequestType, more]] = Object.entries(one) as [[string, JsonObject]];
+  const command = { RequestType, ...more };
+  const { status, body } = await adminReply('POST', `devices/${watch.udid}/commands`, { command });
+  expect([status, body['type']]).toEqual([422, 'urn:escapement:problem:invalid-command']);
 }
 
 async function order(watch: Story['watch'], one: Readonly<Record<string, JsonObject>>): Promise<Json> {

@@ -38,11 +38,11 @@ async function asked(
       udid,
       enrollmentId: 'E1',
       requestType,
-      body: { sealed: true, bytes: utf8('sealed') },
-      requeuedFrom: null,
+      body: { sealed: false, bytes: utf8('<plist/>') },
       priority: 'normal',
       createdAtMs: epochMs(1),
       expiresAtMs: null,
+      requeuedFrom: null,
       inventoryScope: inventoryScope(requestType, new Map(Object.entries(parameters))),
     },
     100,
@@ -51,17 +51,8 @@ async function asked(
   const raw = over.raw ?? encodePlist({ Status: 'Acknowledged', CommandUUID: commandUuid, ...answer });
   const state = over.state ?? 'acknowledged';
   const answeredAtMs = epochMs(over.atMs ?? 2000 + count);
-  return {
-    kind: 'result',
-    udid,
-    commandUuid,
-    requestType,
-    state,
-    status: 'Acknowledged',
-    answeredAtMs,
-    sent: null,
-    raw,
-  };
+  const ended = { state, status: 'Acknowledged', answeredAtMs, sent: null, raw };
+  return { kind: 'result', udid, commandUuid, requestType, ...ended };
 }
 
 const tell = (...messages: DeviceMessage[]) => recordDeviceMessages(database, messages);

@@ -20,7 +20,7 @@ export const platform = v.picklist(['iOS', 'watchOS']);
 
 /** The most that one answer lists. */
 export const PAGE_LIMIT_MAX = 500;
-const PAGE_LIMIT = 100;
+export const PAGE_LIMIT = 100;
 
 /** What every listing's query takes. */
 export const page = {
