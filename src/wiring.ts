@@ -24,9 +24,10 @@ import { WatchEnrollments } from './domain/declaration/service.ts';
 import { Sets } from './domain/declaration/sets.ts';
 import { Settings } from './domain/declaration/settings.ts';
 import { DeviceStatusReader } from './domain/declaration/status.ts';
-import type { UploadSeal } from './domain/declaration/upload-ports.ts';
+import { uploadSeal } from './domain/declaration/upload-seal.ts';
 import { Uploads } from './domain/declaration/uploads.ts';
 import { CheckInService } from './domain/enrollment/check-in.ts';
+import { deviceSeal } from './domain/enrollment/device-seal.ts';
 import { FreshDirectory } from './domain/enrollment/directory.ts';
 import type { DeviceMessage, DeviceOutboxPort } from './domain/enrollment/outbox.ts';
 import { DeviceVerifier } from './domain/identity/device-verifier.ts';
@@ -52,13 +53,13 @@ import { ForeignIssuers } from './pki/jwks.ts';
 import { PairingTokenKeys } from './pki/jws.ts';
 import { type Authority, importAuthority } from './pki/keys.ts';
 import { randomBytes, randomUuid } from './pki/random.ts';
-import { importSealKey, openSecret, type SealKey, sealSecret } from './pki/seal.ts';
+import { importSealKey, type SealKey } from './pki/seal.ts';
 import {
   buildEnrollmentProfile,
   ENROLLMENT_PROFILE_IDENTIFIER,
 } from './protocol/profile/enrollment-profile.ts';
 import { LogWaker } from './push/log-waker.ts';
-import { EscapementError, Fault } from './std/outcome.ts';
+import { EscapementError } from './std/outcome.ts';
 import { epochMs } from './std/time.ts';
 import { D1Assignments } from './storage/d1/assignments.ts';
 import { D1CertificateRecords } from './storage/d1/certificates.ts';
@@ -281,15 +282,7 @@ async function build(env: Env): Promise<Services> {
         devices,
         pairing,
         declarations: new DeclarativeManagementService({ devices, store, rendered, manifests }),
-        seal: {
-          seal: (udid, purpose, secret) => sealSecret(sealKey, secret, `${purpose}/${udid}`),
-          async open(udid, purpose, sealed) {
-            const opened = await openSecret(sealKey, sealed, `${purpose}/${udid}`);
-            if (!opened.ok)
-              throw new Fault('seal-broken', `the ${purpose} of a device does not open with STORAGE_KEY`);
-            return opened.value;
-          },
-        },
+        seal: deviceSeal(sealKey),
       }),
     },
     enroll: {
@@ -322,17 +315,6 @@ async function build(env: Env): Promise<Services> {
 
 function isEnrollmentProfile(identifier: string): boolean {
   return identifier === ENROLLMENT_PROFILE_IDENTIFIER;
-}
-
-function uploadSeal(key: SealKey): UploadSeal {
-  const context = (identifier: string) => `upload/${identifier}`;
-  return {
-    seal: (identifier, data) => sealSecret(key, data, context(identifier)),
-    async open(identifier, sealed) {
-      const opened = await openSecret(key, sealed, context(identifier));
-      return opened.ok ? opened.value : null;
-    },
-  };
 }
 
 function profileBuilder(config: Config, authority: Authority): ProfileBuilder {

@@ -188,10 +188,11 @@ describe('what a command says', () => {
 
   it('that opens for nobody keeps no command waiting that was put off before', async () => {
     const device = await enrolledDevice();
-    const [putOff, lost] = [await queueCommand(device), await queueCommand(device)];
-    await spoil("UPDATE commands SET sealed = x'01' WHERE command_uuid = ?", lost);
+    const [putOff, done] = [await queueCommand(device), await queueCommand(device)];
+    await spoil("UPDATE commands SET sealed = x'01' WHERE command_uuid = ?", await queueCommand(device));
     expect(await connect(device)).toBe(putOff);
-    expect(await connect(device, 'NotNow', putOff)).toBeNull();
+    expect(await connect(device, 'NotNow', putOff)).toBe(done);
+    expect(await connect(device, 'Acknowledged', done)).toBeNull();
     await device.object.flush();
     expect(logged.some((line) => line.includes('"wake"') && line.includes(device.udid))).toBe(true);
     expect(await connect(device)).toBe(putOff);

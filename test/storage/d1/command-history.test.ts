@@ -121,6 +121,7 @@ describe('history', () => {
   });
 
   it('takes what expired a bounded part at a time, and all of it in the end', async () => {
+    await queue('waits', { expiresAtMs: NOW + 1 });
     const uuids = Array.from({ length: 10_200 }, (_, i) => `E${i}`);
     await database.run(
       `INSERT INTO commands (command_uuid, udid, priority, request_type, sealed, state, created_at_ms, expires_at_ms, enrollment_id)
@@ -129,7 +130,6 @@ describe('history', () => {
       NOW,
       JSON.stringify(uuids),
     );
-    await queue('waits', { expiresAtMs: NOW + 1 });
     expect([await commands.expire(NOW), await commands.expire(NOW), await commands.expire(NOW)]).toEqual([
       10_000, 200, 0,
     ]);
