@@ -35,6 +35,7 @@ import { IssuanceMint, OneTimeLinks } from './domain/identity/issuance.ts';
 import { DeviceIdentityRegister } from './domain/identity/register.ts';
 import { ScepService } from './domain/identity/scep-service.ts';
 import type { Udid } from './domain/ids.ts';
+import { Inventories } from './domain/inventory/service.ts';
 import { PhoneEnrollment } from './domain/pairing/phone-enrollment.ts';
 import type { ProfileBuilder } from './domain/pairing/ports.ts';
 import { PairingService } from './domain/pairing/service.ts';
@@ -71,10 +72,12 @@ import { D1Declarations } from './storage/d1/declarations.ts';
 import { compileChange, recordDeviceMessages } from './storage/d1/device-outbox.ts';
 import { D1Devices } from './storage/d1/devices.ts';
 import { D1Due } from './storage/d1/due.ts';
+import { D1Enrollments } from './storage/d1/enrollments.ts';
 import { D1Events } from './storage/d1/events.ts';
 import { D1ExpectedDevices } from './storage/d1/expected-devices.ts';
 import { GatheringDatabase } from './storage/d1/gathered.ts';
 import { D1Groups } from './storage/d1/groups.ts';
+import { D1Inventory } from './storage/d1/inventory.ts';
 import { D1Members } from './storage/d1/members.ts';
 import { D1PairingReader } from './storage/d1/pairings.ts';
 import { D1Properties, D1Subscriptions } from './storage/d1/settings.ts';
@@ -233,6 +236,14 @@ async function build(env: Env): Promise<Services> {
   const admin: AdminServices = {
     authenticator: new BootstrapKey(config.adminKey),
     devices: directory,
+    inventory: new Inventories({
+      store: new D1Inventory(db),
+      devices,
+      commands,
+      admission: fleet.admission,
+      isKnown,
+    }),
+    enrollments: new D1Enrollments(db),
     status: new DeviceStatusReader(devices, isKnown),
     events,
     pause: (ms) => scheduler.wait(ms),

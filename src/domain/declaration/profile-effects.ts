@@ -12,7 +12,16 @@ export interface ProfileEffects {
   readonly alwaysOnVpn: boolean;
 }
 
+/** An order for many devices asks for the same bytes again and again. */
+const known = new WeakMap<Bytes, ProfileEffects>();
+
 export function effectsOfProfile(bytes: Bytes): ProfileEffects {
+  const effects = known.get(bytes) ?? readEffects(bytes);
+  known.set(bytes, effects);
+  return effects;
+}
+
+function readEffects(bytes: Bytes): ProfileEffects {
   const profile = parseProfile(bytes);
   const content: JsonValue = profile.ok ? (profile.value['PayloadContent'] ?? null) : null;
   const payloads = Array.isArray(content) ? content.map((payload) => (payload ?? {}) as JsonObject) : [];

@@ -5,24 +5,19 @@
  */
 import { Hono } from 'hono';
 import type { AdminServices } from '../../domain/admin/services.ts';
-import type { ProfileInput, ProfileRecord } from '../../domain/admin/upload-services.ts';
-import { UPLOAD_BYTES_MAX } from '../../domain/declaration/asset-content.ts';
+import type { ProfileRecord } from '../../domain/admin/upload-services.ts';
 import { parseDeclarationIdentifier } from '../../domain/declaration/draft.ts';
 import { PROFILE_CONTENT_TYPE } from '../../domain/declaration/uploads.ts';
-import { type Outcome, ok, refuse } from '../../std/outcome.ts';
-import { readBody } from '../body.ts';
 import type { AdminContext, AdminEnv } from './env.ts';
 import { readQuery } from './input.ts';
 import { listPage } from './listing.ts';
 import { readPrecondition } from './precondition.ts';
-import { type BuiltInput, isDescription, readDescription } from './profile-build.ts';
-import { type AdminRefusal, refused } from './refusals.ts';
+import { readProfileBody } from './profile-build.ts';
+import { refused } from './refusals.ts';
 import { profileQuery } from './schemas/asset.ts';
 import { onlyPage } from './schemas/values.ts';
 import { answerTagged } from './tagged.ts';
 import { timestamp } from './views.ts';
-
-type NewProfile = ProfileInput & Partial<BuiltInput>;
 
 export function profiles({ profiles: library, profileBuilder }: AdminServices): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>();
@@ -59,16 +54,13 @@ export function profiles({ profiles: library, profileBuilder }: AdminServices): 
     if (!query.ok) return refused(c, query.refusal);
     const identifier = c.req.param('identifier');
     const allowUnknown = query.value.allowUnknown === 'true';
-    const input = isDescription(c)
-      ? await readDescription(c, profileBuilder, identifier, allowUnknown)
-      : await readUpload(c, allowUnknown);
-    if (!input.ok) return refused(c, input.refusal);
-    const { warnings, ...profile } = input.value;
-    const put = await library.put(identifier, profile, precondition.value, c.get('nowMs'));
+    const body = await readProfileBody(c, profileBuilder, { identifier, allowUnknown });
+    if (!body.ok) return refused(c, body.refusal);
+    const { profile, built } = body.value;
+    const put = await library.put(identifier, { profile, allowUnknown }, precondition.value, c.get('nowMs'));
     if (!put.ok) return refused(c, put.refusal);
     const { changed } = put.value;
-    const view = { ...profileView(changed), ...(warnings === undefined ? {} : { warnings }) };
-    return answerTagged(c, view, changed.serverToken, put.value);
+    return answerTagged(c, { ...profileView(changed), built }, changed.serverToken, put.value);
   });
 
   app.delete('/:identifier', async (c) => {
@@ -83,19 +75,6 @@ export function profiles({ profiles: library, profileBuilder }: AdminServices): 
 
 function unknown(c: AdminContext, identifier: string): Response {
   return refused(c, { kind: 'unknown-upload', resource: 'profiles', identifier });
-}
-
-async function readUpload(
-  c: AdminContext,
-  allowUnknown: boolean,
-): Promise<Outcome<NewProfile, AdminRefusal>> {
-  if (!isProfile(c.req.header('Content-Type'))) return refuse({ kind: 'not-a-profile' });
-  const body = await readBody(c.req.raw, UPLOAD_BYTES_MAX);
-  return body.ok ? ok({ profile: body.value, allowUnknown }) : body;
-}
-
-function isProfile(contentType: string | undefined): boolean {
-  return /^application\/(x-apple-aspen-config|xml) *(;|$)/i.test(contentType ?? '');
 }
 
 function profileView({ updatedAtMs, ...profile }: ProfileRecord) {

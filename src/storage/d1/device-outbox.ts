@@ -11,6 +11,7 @@ import { recordDelivered, updateProgress } from './commands.ts';
 import type { Database, Statement } from './database.ts';
 import { upsertDevice } from './devices.ts';
 import { markDue } from './due.ts';
+import { recordEnrollment } from './enrollments.ts';
 import { insertEvents } from './events.ts';
 import { recordInventory } from './inventory.ts';
 import { replaceStatus } from './status.ts';
@@ -61,7 +62,7 @@ function statements(message: DeviceMessage): readonly Statement[] {
     case 'reset':
       return closeEnrollment(message.udid, message.enrollmentId, message.atMs);
     case 'projection':
-      return [upsertDevice(message.device)];
+      return [upsertDevice(message.device), ...recordEnrollment(message.device)];
     case 'compile':
       return [markDue(compileChange(message), 'SELECT ? AS udid', message.udid)];
     case 'status':

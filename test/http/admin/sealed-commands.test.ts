@@ -98,7 +98,7 @@ describe('a command', () => {
     const raw = utf8(
       `<plist version="1.0"><dict><key>Status</key><string>${status}</string>${chain}</dict></plist>`,
     );
-    const report = { status, commandUuid: uuid, raw, supervised: null };
+    const report = { status, commandUuid: uuid, raw, facts: null };
     await device.object.report(device.pin, report, START);
     const shown = await show(device, uuid);
     expect([shown.state, shown.status, shown.reason]).toEqual(['error', status, reason]);

@@ -43,7 +43,10 @@ async function queue(
   const times = { createdAtMs: NOW, expiresAtMs: expiresAtMs === undefined ? null : epochMs(expiresAtMs) };
   const from = requeuedFrom === undefined ? null : uuid(requeuedFrom);
   expect(
-    await commands.insert({ ...named, ...times, requeuedFrom: from, inventoryScope: null }, 10_000),
+    await commands.insert(
+      { ...named, ...times, requeuedFrom: from, inventoryScope: null, farewell: null },
+      10_000,
+    ),
   ).toBe(true);
 }
 
