@@ -24,8 +24,6 @@ import { WatchEnrollments } from './domain/declaration/service.ts';
 import { Sets } from './domain/declaration/sets.ts';
 import { Settings } from './domain/declaration/settings.ts';
 import { DeviceStatusReader } from './domain/declaration/status.ts';
-import { uploadSeal } from './domain/declaration/upload-seal.ts';
-import { Uploads } from './domain/declaration/uploads.ts';
 import { CheckInService } from './domain/enrollment/check-in.ts';
 import { deviceSeal } from './domain/enrollment/device-seal.ts';
 import { FreshDirectory } from './domain/enrollment/directory.ts';
@@ -60,6 +58,7 @@ import {
   ENROLLMENT_PROFILE_IDENTIFIER,
 } from './protocol/profile/enrollment-profile.ts';
 import { LogWaker } from './push/log-waker.ts';
+import type { Bytes } from './std/bytes.ts';
 import { EscapementError } from './std/outcome.ts';
 import { epochMs } from './std/time.ts';
 import { D1Assignments } from './storage/d1/assignments.ts';
@@ -81,10 +80,10 @@ import { D1Inventory } from './storage/d1/inventory.ts';
 import { D1Members } from './storage/d1/members.ts';
 import { D1PairingReader } from './storage/d1/pairings.ts';
 import { D1Properties, D1Subscriptions } from './storage/d1/settings.ts';
-import { D1Uploads } from './storage/d1/uploads.ts';
 import { fetchJwks } from './storage/jwks-fetch.ts';
 import { KvRendered } from './storage/kv/rendered.ts';
 import { QueueDue } from './storage/queue/due.ts';
+import { profileServices } from './wiring-profiles.ts';
 
 const built = new WeakMap<Env, Promise<Services>>();
 
@@ -131,11 +130,16 @@ export function commandsFor(env: Env, fleet: ReturnType<typeof fleetFor>, key: S
   const contents = new CommandContents(commandSecrets(key));
   const queue = { devices, waker, contents, admission };
   const commands = new CommandQueue({ ...queue, store, isKnown });
-  const gathered = (): GatheredServices => {
+  const gathered = () => {
     const database = new GatheringDatabase(env.DB);
     const index = new D1Devices(database);
-    const over = { store: new D1Commands(database), isKnown: (udid: Udid) => index.isKnown(udid) };
-    return { commands: new CommandQueue({ ...queue, ...over }), devices: new FreshDirectory(index, devices) };
+    const known = (udid: Udid) => index.isKnown(udid);
+    const gatheredQueue = new CommandQueue({ ...queue, store: new D1Commands(database), isKnown: known });
+    const services: GatheredServices = {
+      commands: gatheredQueue,
+      devices: new FreshDirectory(index, devices),
+    };
+    return { ...services, database, isKnown: known };
   };
   const channel = new CommandChannel({
     store,
@@ -182,15 +186,7 @@ async function build(env: Env): Promise<Services> {
     sha256Hex,
     newUuid: randomUuid,
   });
-  const uploads = new Uploads({
-    publicUrl,
-    store: new D1Uploads(db),
-    library: declarations,
-    seal: uploadSeal(sealKey),
-    newUuid: randomUuid,
-    isEnrollmentProfile,
-  });
-
+  const sign = (profile: Bytes) => signAttached(profile, authority.signer);
   const cells = issuanceCells(env.ISSUANCE);
   const mint = new IssuanceMint(cells, randomBytes);
   const links = new OneTimeLinks(cells, randomBytes);
@@ -230,9 +226,11 @@ async function build(env: Env): Promise<Services> {
   });
   const expectedDevices = new D1ExpectedDevices(db);
   const directory = new FreshDirectory(index, devices);
-  const signer = {
-    sign: (profile: Parameters<typeof signAttached>[0]) => signAttached(profile, authority.signer),
-  };
+  const { uploads, ...profileRooms } = profileServices({
+    ...{ publicUrl, db, devices, isKnown, commands, directory, gathered, sign, isEnrollmentProfile },
+    library: declarations,
+    sealKey,
+  });
   const admin: AdminServices = {
     authenticator: new BootstrapKey(config.adminKey),
     devices: directory,
@@ -255,8 +253,7 @@ async function build(env: Env): Promise<Services> {
     expectedDevices,
     enrollmentLinks: links,
     declarations,
-    assets: uploads.assets,
-    profiles: uploads.profiles,
+    ...profileRooms,
     profileBuilder: new ProfileBuilds({ sha256Hex, isEnrollmentProfile }),
     sets: new Sets({ store: sets, groups, library, manifests, due, devices, isKnown, newUuid: randomUuid }),
     groups: new Groups({ store: groups, due, newUuid: randomUuid }),
@@ -305,7 +302,7 @@ async function build(env: Env): Promise<Services> {
         links,
         mint,
         profiles,
-        signer,
+        signer: { sign },
       }),
     },
     scep: {

@@ -32,6 +32,7 @@ import type { InventoryService } from './inventory-services.ts';
 import type { CommandAdvisor, GatheredServices } from './order-services.ts';
 import type { EnrollmentHistoryReader } from './pair-services.ts';
 import type { ProfileBuilder } from './profile-build-services.ts';
+import type { DeviceProfileService, ProfileOverviewReader } from './profile-services.ts';
 import type { AssetLibrary, ProfileLibrary } from './upload-services.ts';
 
 /** Who is asking. `id` names the key in records; it is not the key. */
@@ -385,6 +386,10 @@ export interface AdminServices {
   readonly assets: AssetLibrary;
   readonly profiles: ProfileLibrary;
   readonly profileBuilder: ProfileBuilder;
+  readonly deviceProfiles: DeviceProfileService;
+  /** Of which many calls at once cost less, as `gathered` has them. */
+  readonly gatheredProfiles: () => DeviceProfileService;
+  readonly profileOverviews: ProfileOverviewReader;
   readonly sets: DeclarationSets;
   readonly groups: DeviceGroups;
   readonly settings: DeviceSettings;

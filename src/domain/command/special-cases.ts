@@ -9,7 +9,7 @@ import type { JsonObject } from '../../protocol/plist/json.ts';
 import type { PlistDict } from '../../protocol/plist/value.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import type { Outcome } from '../../std/outcome.ts';
-import type { ProfileDetails, ProfileRefusal } from '../declaration/profile-content.ts';
+import type { ProfileRefusal, ReadProfile } from '../declaration/profile-content.ts';
 import type { CommandProblem, JudgedCommand, JudgedDevice } from './admission.ts';
 
 const UNLOCK_TOKEN = 'UnlockToken';
@@ -33,7 +33,7 @@ export function withEscrow(requestType: string, content: JsonObject): JsonObject
   return requestType === 'ClearPasscode' ? { ...content, [UNLOCK_TOKEN]: { $data: '' } } : content;
 }
 
-export type ReadingOfProfile = Promise<Outcome<ProfileDetails, ProfileRefusal>>;
+export type ReadingOfProfile = Promise<Outcome<ReadProfile, ProfileRefusal>>;
 
 export async function judgeSpecialCase(
   { requestType, command }: JudgedCommand,
@@ -74,7 +74,7 @@ async function judgeProfile(
   if (!profile.ok) return profileProblems(profile.refusal);
   const catalog = await loadCatalog('profile');
   // By type alone: a device passes over keys of other platforms, and one profile may be meant for both.
-  return profile.value.payloadTypes.flatMap((type) => {
+  return profile.value.details.payloadTypes.flatMap((type) => {
     if (type === BY_HAND_ONLY) return [inProfile('profile', `not ${type}: only a person may install it`)];
     const entry = catalog.find(type);
     const unsupported = entry === null ? null : entryUnsupported(entry, target);

@@ -7,7 +7,7 @@ import { Hono } from 'hono';
 import type { ProfileBuilder } from '../../domain/admin/profile-build-services.ts';
 import type { AdminServices } from '../../domain/admin/services.ts';
 import { UPLOAD_BYTES_MAX } from '../../domain/declaration/asset-content.ts';
-import { PROFILE_CONTENT_TYPE } from '../../domain/declaration/uploads.ts';
+import { PROFILE_CONTENT_TYPE } from '../../domain/declaration/profiles.ts';
 import type { BuiltProfile } from '../../domain/profile/draft.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
@@ -15,7 +15,8 @@ import { readBody } from '../body.ts';
 import type { AdminContext, AdminEnv } from './env.ts';
 import { readJson, readQuery } from './input.ts';
 import { type AdminRefusal, refused } from './refusals.ts';
-import { profileQuery } from './schemas/asset.ts';
+
+import { profileQuery } from './schemas/profile.ts';
 import { newProfile, profileToBuild } from './schemas/profile-build.ts';
 
 /** A profile of 1 MiB: what is data in it is half again as large in base64 with escapes. */

@@ -36,6 +36,7 @@ import type { BodyRefusal } from '../body.ts';
 import { commandProblem } from './command-refusals.ts';
 import type { AdminContext } from './env.ts';
 import { type FieldError, type Problem, problemResponse } from './problem.ts';
+import { type ProfileOrderRefusal, profileProblem } from './profile-refusals.ts';
 
 /** What is wrong with the request itself. */
 export type RequestRefusal =
@@ -86,7 +87,8 @@ export type GroupRefusal =
 export type UploadRefusal =
   | Exclude<AssetRefusal | ProfileRefusal, InvalidContent>
   | UnknownUpload
-  | InvalidProfile;
+  | InvalidProfile
+  | ProfileOrderRefusal;
 
 /** What `stateProblem` hands on. */
 type FurtherRefusal = DeclarationRefusal | GroupRefusal | UploadRefusal;
@@ -336,8 +338,7 @@ function uploadProblem(refusal: UploadRefusal): Problem {
         'A profile for enrollment is given out by enrolling.',
       );
     default:
-      kind satisfies never;
-      throw new TypeError('unreachable');
+      return profileProblem(refusal);
   }
 }
 

@@ -6,6 +6,7 @@ import { HISTORY_KEPT_DAYS, HISTORY_MAX } from '../../domain/command/retention.t
 import type { Sent } from '../../domain/enrollment/outbox.ts';
 import { addMs, DAY_MS, type EpochMs } from '../../std/time.ts';
 import type { Bound, Database, Statement } from './database.ts';
+import { profilesExpired } from './device-profile-ends.ts';
 
 /** Of 5 KiB each: some 50 ms a batch. As many a sweep that 10,000 go in five minutes, what 100 devices answer in a day. */
 const SWEEP_ROWS = 1_000;
@@ -83,12 +84,13 @@ export function closeEnrollment(udid: string, enrollmentId: string, atMs: EpochM
 
 /** What no device holds and whose time is over, a bounded part at a time. Returns how many. */
 export async function expireCommands(db: Database, nowMs: EpochMs): Promise<number> {
-  // Both statements of one transaction choose the same.
+  // All statements of one transaction choose the same, or more: what is over now does not go out any more.
   const expired = `place IN (SELECT place FROM commands WHERE expires_at_ms <= ?1 AND state <> 'delivered'
     ORDER BY expires_at_ms, place LIMIT ?2)`;
   const bound = [nowMs, SWEEP_ROWS];
   return inBatches(async () => {
-    const [, gone] = await db.batch([
+    const [, , gone] = await db.batch([
+      profilesExpired(nowMs),
       move(expired, { state: "'expired'", atMs: 'expires_at_ms' }, bound),
       { sql: `DELETE FROM commands WHERE ${expired}`, bound },
     ]);

@@ -9,6 +9,7 @@ import { readUtf8 } from '../../std/bytes.ts';
 import { closeEnrollment, moveToHistory } from './command-history.ts';
 import { recordDelivered, updateProgress } from './commands.ts';
 import type { Database, Statement } from './database.ts';
+import { profileEnds } from './device-profile-ends.ts';
 import { upsertDevice } from './devices.ts';
 import { markDue } from './due.ts';
 import { recordEnrollment } from './enrollments.ts';
@@ -19,7 +20,13 @@ import { replaceStatus } from './status.ts';
 /** Stores every message that D1 owns the record of; leaves the others alone. */
 export async function recordDeviceMessages(db: Database, messages: readonly DeviceMessage[]): Promise<void> {
   const learned = await Promise.all(messages.map(inventory));
-  await db.batch(messages.flatMap((message, index) => [...(learned[index] ?? []), ...statements(message)]));
+  await db.batch(
+    messages.flatMap((message, index) => [
+      ...(learned[index] ?? []),
+      ...profileEnds(message),
+      ...statements(message),
+    ]),
+  );
 }
 
 /** What an answer tells of the device, for as long as the queue knows what was asked. */

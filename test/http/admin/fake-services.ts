@@ -189,6 +189,9 @@ export class FakeServices {
       // Over D1 and objects in test/scenarios.
       commandAdvisor: {} as AdminServices['commandAdvisor'],
       gathered: () => ({}) as ReturnType<AdminServices['gathered']>,
+      deviceProfiles: {} as AdminServices['deviceProfiles'],
+      gatheredProfiles: () => ({}) as ReturnType<AdminServices['gatheredProfiles']>,
+      profileOverviews: {} as AdminServices['profileOverviews'],
       watchEnrollment: {
         assign: async (phone, anchors) => this.#judge(phone, () => this.assigned.set(phone, anchors)),
         withdraw: async (phone) => this.#judge(phone, () => this.assigned.delete(phone)),
