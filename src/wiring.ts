@@ -25,6 +25,7 @@ import { Sets } from './domain/declaration/sets.ts';
 import { Settings } from './domain/declaration/settings.ts';
 import { DeviceStatusReader } from './domain/declaration/status.ts';
 import { CheckInService } from './domain/enrollment/check-in.ts';
+import { deviceSeal } from './domain/enrollment/device-seal.ts';
 import { FreshDirectory } from './domain/enrollment/directory.ts';
 import type { DeviceOutboxPort } from './domain/enrollment/outbox.ts';
 import { tellOwner } from './domain/enrollment/owners.ts';
@@ -51,11 +52,11 @@ import { ForeignIssuers } from './pki/jwks.ts';
 import { PairingTokenKeys } from './pki/jws.ts';
 import { importAuthority } from './pki/keys.ts';
 import { randomBytes, randomUuid } from './pki/random.ts';
-import { importSealKey, openSecret, type SealKey, sealSecret } from './pki/seal.ts';
+import { importSealKey, type SealKey } from './pki/seal.ts';
 import { ENROLLMENT_PROFILE_IDENTIFIER } from './protocol/profile/enrollment-profile.ts';
 import { LogWaker } from './push/log-waker.ts';
 import type { Bytes } from './std/bytes.ts';
-import { EscapementError, Fault } from './std/outcome.ts';
+import { EscapementError } from './std/outcome.ts';
 import { epochMs } from './std/time.ts';
 import { D1Assignments } from './storage/d1/assignments.ts';
 import { D1CertificateRecords } from './storage/d1/certificates.ts';
@@ -144,6 +145,7 @@ export function commandsFor(env: Env, fleet: ReturnType<typeof fleetFor>, key: S
     store,
     devices,
     contents,
+    waker,
     onGivenUp: (udid, commandUuid, status) =>
       consoleLog().event('command-given-up', { udid, commandUuid, reason: status }),
   });
@@ -292,15 +294,7 @@ async function build(env: Env): Promise<Composition> {
         devices,
         pairing,
         declarations: new DeclarativeManagementService({ devices, store, rendered, manifests }),
-        seal: {
-          seal: (udid, purpose, secret) => sealSecret(sealKey, secret, `${purpose}/${udid}`),
-          async open(udid, purpose, sealed) {
-            const opened = await openSecret(sealKey, sealed, `${purpose}/${udid}`);
-            if (!opened.ok)
-              throw new Fault('seal-broken', `the ${purpose} of a device does not open with STORAGE_KEY`);
-            return opened.value;
-          },
-        },
+        seal: deviceSeal(sealKey),
       }),
     },
     enroll: {

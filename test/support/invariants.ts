@@ -122,6 +122,11 @@ function checkCommands(d1: Tables, objects: Map<string, Tables>): void {
     const places = Number(history.has(commandUuid)) + Number(waiting.has(commandUuid));
     expect(places, `command ${commandUuid} stands in one place`).toBe(1);
   }
+  for (const row of [...pending, ...rows(d1, 'command_history')]) {
+    const where = `what command ${row['command_uuid']} (${row['request_type']}) says`;
+    if (row['body'] !== null) expect(row['request_type'], where).toBe('DeclarativeManagement');
+    expect(row['body'] === null, `${where} is sealed, or the object's own`).toBe(row['sealed'] !== null);
+  }
   for (const row of pending) {
     const tables = objects.get(String(row['udid']));
     const [enrollment] = rows(tables, 'enrollment');

@@ -12,17 +12,18 @@ import type { DeviceRefusal } from '../enrollment/state.ts';
 import type { VerifiedDevice } from '../identity/verified-device.ts';
 import type { CommandUuid, Udid } from '../ids.ts';
 import type { CommandContents, GivenUp } from './content.ts';
-import type { CommandStore } from './ports.ts';
+import type { CommandStore, Waker } from './ports.ts';
 
 /** How many rows a delivery looks at beyond those that must not go out: one is needed, some may be expired or new. */
 const CANDIDATES = 8;
-/** Commands that one message finds unfit to go out, each some reads and writes; the others wait for the next one. */
+/** Commands that one message finds unfit to go out, each some reads and writes; for the others it is woken again. */
 const GIVEN_UP_MAX = 16;
 
 export interface ChannelOptions {
   readonly store: Pick<CommandStore, 'next'>;
   readonly devices: Devices;
   readonly contents: CommandContents;
+  readonly waker: Waker;
   /** For the log: a command was given up before the device saw it. */
   readonly onGivenUp: (udid: Udid, commandUuid: CommandUuid, status: GivenUp) => void;
 }
@@ -38,7 +39,7 @@ export class CommandChannel {
 
   /** A message on the command channel: the next command's bytes, or null to end the session. */
   async connect(device: VerifiedDevice, report: ConnectReport, nowMs: EpochMs): Answer<Bytes | null> {
-    const { devices, contents, onGivenUp } = this.#options;
+    const { devices, contents, waker, onGivenUp } = this.#options;
     const { udid, certificateDigest } = device;
     const object = devices.of(udid);
     const { status, commandUuid } = report;
@@ -55,7 +56,9 @@ export class CommandChannel {
       onGivenUp(udid, failed, out.refusal.status);
       step = await object.giveUp(certificateDigest, failed, out.refusal.status, nowMs);
     }
-    return step.ok ? ok(null) : step;
+    if (!step.ok) return step;
+    await waker.wake(udid);
+    return ok(null);
   }
 
   /** A signed report that could not be read: true when the command that it belongs to was given up. */

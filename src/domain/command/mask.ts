@@ -12,7 +12,7 @@ import { MASK } from '../declaration/status-secrets.ts';
 
 /** `Configuration` and `ConfigurationDictionary` are an app's. A yes or no under any of these is no secret. */
 const SECRET_KEYS =
-  /pass(word|code|phrase)|secret|token|credential|bypass|recovery|private|unlock|auth|^configuration|pin$/i;
+  /pass(word|code|phrase)|secret|token|credential|bypass|recovery|privatekey|unlock|auth|^configuration|pin$/i;
 
 export function maskCommand(command: PlistDict): JsonValue {
   return plistToJson(maskDict(command));

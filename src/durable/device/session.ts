@@ -86,7 +86,10 @@ export class CommandSession {
   giveUp(enrollmentId: string, commandUuid: CommandUuid, status: GivenUp, nowMs: EpochMs): ConnectStep {
     if (this.#store.outstanding?.commandUuid === commandUuid)
       this.#settle(commandUuid, 'error', { status, raw: null, facts: null }, nowMs);
-    return this.#next(enrollmentId, 'answered', nowMs);
+    const step = this.#next(enrollmentId, 'answered', nowMs);
+    // What the device said last is not asked: one push too many is better than commands that nobody fetches.
+    if (step.kind === 'empty') this.#wakeForDeferred();
+    return step;
   }
 
   #next(enrollmentId: string, effect: ReportEffect['kind'], nowMs: EpochMs): ConnectStep {

@@ -9,8 +9,8 @@ import type { Bound, Database, Statement } from './database.ts';
 import { profilesExpired } from './device-profile-ends.ts';
 
 /** Of 5 KiB each: some 50 ms a batch. As many a sweep that 10,000 go in five minutes, what 100 devices answer in a day. */
-const PRUNE_ROWS = 1_000;
-const PRUNE_BATCHES = 10;
+const SWEEP_ROWS = 1_000;
+const SWEEP_BATCHES = 10;
 
 /** SQL of the columns that an end decides; the parameters are the caller's. */
 interface End {
@@ -82,15 +82,20 @@ export function closeEnrollment(udid: string, enrollmentId: string, atMs: EpochM
   ];
 }
 
-/** What no device holds and whose time is over. Returns how many. */
+/** What no device holds and whose time is over, a bounded part at a time. Returns how many. */
 export async function expireCommands(db: Database, nowMs: EpochMs): Promise<number> {
-  const expired = "expires_at_ms <= ?1 AND state <> 'delivered'";
-  const [, moved] = await db.batch([
-    profilesExpired(nowMs),
-    move(expired, { state: "'expired'", atMs: 'expires_at_ms' }, [nowMs]),
-    { sql: `DELETE FROM commands WHERE ${expired}`, bound: [nowMs] },
-  ]);
-  return moved ?? 0;
+  // All statements of one transaction choose the same, or more: what is over now does not go out any more.
+  const expired = `place IN (SELECT place FROM commands WHERE expires_at_ms <= ?1 AND state <> 'delivered'
+    ORDER BY expires_at_ms, place LIMIT ?2)`;
+  const bound = [nowMs, SWEEP_ROWS];
+  return inBatches(async () => {
+    const [, , gone] = await db.batch([
+      profilesExpired(nowMs),
+      move(expired, { state: "'expired'", atMs: 'expires_at_ms' }, bound),
+      { sql: `DELETE FROM commands WHERE ${expired}`, bound },
+    ]);
+    return gone ?? 0;
+  });
 }
 
 /** Of every device two look-ups tell whether it has too many; what is left over goes with the next sweep. */
@@ -105,13 +110,18 @@ export async function pruneHistory(db: Database, nowMs: EpochMs): Promise<number
   return old + (await prune(db, PRUNED.surplus, HISTORY_MAX));
 }
 
-async function prune(db: Database, chosen: string, limit: number): Promise<number> {
-  let deleted = 0;
-  for (let batch = 0; batch < PRUNE_BATCHES; batch++) {
-    const sql = `DELETE FROM command_history WHERE command_uuid IN (${chosen})`;
-    const gone = await db.run(sql, limit, PRUNE_ROWS);
-    deleted += gone;
-    if (gone < PRUNE_ROWS) break;
+function prune(db: Database, chosen: string, limit: number): Promise<number> {
+  const sql = `DELETE FROM command_history WHERE command_uuid IN (${chosen})`;
+  return inBatches(() => db.run(sql, limit, SWEEP_ROWS));
+}
+
+/** `act` says how many rows it took; less than a batch of them was the last. */
+async function inBatches(act: () => Promise<number>): Promise<number> {
+  let taken = 0;
+  for (let batch = 0; batch < SWEEP_BATCHES; batch++) {
+    const some = await act();
+    taken += some;
+    if (some < SWEEP_ROWS) break;
   }
-  return deleted;
+  return taken;
 }
