@@ -5,7 +5,7 @@
 import { availableParallelism, cpus } from 'node:os';
 import { benchCompute, type ComputeFigures } from './bench/compute.ts';
 import { benchFanout, type FanoutFigures } from './bench/fanout.ts';
-import { fanoutFigures, fanoutNotes } from './bench/fanout-report.ts';
+import { fanoutFigures, fanoutNotes, orderFigures, orderNotes } from './bench/fanout-report.ts';
 import { benchWorld, enrollPhones } from './bench/fleet.ts';
 import { benchStorage, type StorageFigures } from './bench/floor.ts';
 import { benchHandshake, type HandshakeFigures } from './bench/handshake.ts';
@@ -22,10 +22,11 @@ import { startStack } from './local/stack.ts';
 const USAGE = `npm run bench -- [options]
 
 Raw workerd on this machine: signatures, idle polls, handshakes, start-up, and a
-change for many devices, each figure beside its floor from the same run.
+change and a command for many devices, each figure beside its floor from the
+same run.
 
   --quick    fewer devices and shorter rounds
-  --fanout   the change for many devices alone
+  --fanout   the change and the command for many devices alone
   --json     figures alone, as JSON, on standard output
   --help`;
 
@@ -35,13 +36,22 @@ const options = readCommandLine(USAGE, {
   fanout: { type: 'boolean', default: false },
 });
 const size = options.quick
-  ? { devices: 20, rounds: 2, roundMs: 1000, handshakes: 10, history: 200, fanout: [250, 1000] }
+  ? {
+      devices: 20,
+      rounds: 2,
+      roundMs: 1000,
+      handshakes: 10,
+      history: 200,
+      deliveries: 40,
+      fanout: [250, 1000],
+    }
   : {
       devices: 64,
       rounds: 5,
       roundMs: 3000,
       handshakes: 50,
       history: 10_000,
+      deliveries: 400,
       fanout: [1250, 2500, 5000, 10_000],
     };
 
@@ -106,8 +116,8 @@ function machine(): string {
 
 function printFanout(fanout: FanoutFigures): void {
   console.log(`\n${machine()}\n`);
-  printTable(fanoutFigures(fanout));
-  console.log(fanoutNotes(fanout).join('\n'));
+  printTable([...fanoutFigures(fanout), ...orderFigures(fanout)]);
+  console.log([...fanoutNotes(fanout), ...orderNotes(fanout)].join('\n'));
 }
 
 function print(all: Figures): void {
@@ -122,7 +132,7 @@ function print(all: Figures): void {
   }));
   const perSecond = (value: number) => `${decimal(value, 0)}/s`;
   const percent = (value: number) => `${decimal(100 * value, 0)} %`;
-  const { fresh, history } = poll;
+  const { fresh, history, delivery } = poll;
   figures.push(
     {
       name: 'idle poll',
@@ -139,6 +149,14 @@ function print(all: Figures): void {
       ratio: percent(history.ratio),
       target: '≥ 95 %',
       met: history.ratio >= 0.95,
+    },
+    {
+      name: '… of the same two, a command delivered and answered',
+      measured: `${decimal(delivery.with, 2)} ms`,
+      floor: `${decimal(delivery.without, 2)} ms`,
+      ratio: `${decimal(delivery.ratio, 2)} ×`,
+      target: '',
+      met: null,
     },
     ...handshakeFigures(handshake, compute),
     {
@@ -158,10 +176,11 @@ function print(all: Figures): void {
       met: startup.gzipBytes <= 1024 * 1024,
     },
     ...fanoutFigures(fanout),
+    ...orderFigures(fanout),
   );
   console.log(`\n${all.machine}\n`);
   printTable(figures);
-  console.log([...notes(poll, handshake, storage), ...fanoutNotes(fanout)].join('\n'));
+  console.log([...notes(poll, handshake, storage), ...fanoutNotes(fanout), ...orderNotes(fanout)].join('\n'));
 }
 
 function handshakeFigures({ cpuMs }: HandshakeFigures, compute: ComputeFigures): Figure[] {

@@ -8,6 +8,7 @@ import { consoleLog } from './log.ts';
 import { randomUuid } from './pki/random.ts';
 import { type EpochMs, epochMs } from './std/time.ts';
 import { Database } from './storage/d1/database.ts';
+import { D1DeviceProfiles } from './storage/d1/device-profiles.ts';
 import { D1PairingArchive } from './storage/d1/pairings.ts';
 import type { FanoutMessage } from './storage/queue/due.ts';
 import { deviceOutbox, fleetFor, servicesFor } from './wiring.ts';
@@ -61,7 +62,7 @@ export default {
   },
 
   async scheduled(controller: ScheduledController, env: Env): Promise<void> {
-    const { sweeper, due, events } = fleetFor(env);
+    const { db, sweeper, due, events } = fleetFor(env);
     const nowMs = epochMs(controller.scheduledTime);
     // None waits for another, nor for ever: what one cannot mend must not keep the rest from being made good.
     const swept = await Promise.allSettled([
@@ -69,6 +70,7 @@ export default {
       events.sweep(nowMs),
       due.sweep(),
       sweepApps(env, nowMs),
+      new D1DeviceProfiles(db).sweep(nowMs),
     ]);
     const [forgotten] = swept;
     if (forgotten.status === 'fulfilled' && forgotten.value > 0)

@@ -24,8 +24,6 @@ import { WatchEnrollments } from './domain/declaration/service.ts';
 import { Sets } from './domain/declaration/sets.ts';
 import { Settings } from './domain/declaration/settings.ts';
 import { DeviceStatusReader } from './domain/declaration/status.ts';
-import type { UploadSeal } from './domain/declaration/upload-ports.ts';
-import { Uploads } from './domain/declaration/uploads.ts';
 import { CheckInService } from './domain/enrollment/check-in.ts';
 import { FreshDirectory } from './domain/enrollment/directory.ts';
 import type { DeviceMessage, DeviceOutboxPort } from './domain/enrollment/outbox.ts';
@@ -34,6 +32,7 @@ import { IssuanceMint, OneTimeLinks } from './domain/identity/issuance.ts';
 import { DeviceIdentityRegister } from './domain/identity/register.ts';
 import { ScepService } from './domain/identity/scep-service.ts';
 import type { Udid } from './domain/ids.ts';
+import { Inventories } from './domain/inventory/service.ts';
 import { PhoneEnrollment } from './domain/pairing/phone-enrollment.ts';
 import { PairingService } from './domain/pairing/service.ts';
 import { machineInfoVerifier, tokenKeys } from './domain/pairing/verifiers.ts';
@@ -54,6 +53,7 @@ import { randomBytes, randomUuid } from './pki/random.ts';
 import { importSealKey, openSecret, type SealKey, sealSecret } from './pki/seal.ts';
 import { ENROLLMENT_PROFILE_IDENTIFIER } from './protocol/profile/enrollment-profile.ts';
 import { LogWaker } from './push/log-waker.ts';
+import type { Bytes } from './std/bytes.ts';
 import { EscapementError, Fault } from './std/outcome.ts';
 import { epochMs } from './std/time.ts';
 import { D1Assignments } from './storage/d1/assignments.ts';
@@ -66,19 +66,22 @@ import { D1Declarations } from './storage/d1/declarations.ts';
 import { compileChange, recordDeviceMessages } from './storage/d1/device-outbox.ts';
 import { D1Devices } from './storage/d1/devices.ts';
 import { D1Due } from './storage/d1/due.ts';
+import { D1Enrollments } from './storage/d1/enrollments.ts';
 import { D1Events } from './storage/d1/events.ts';
 import { D1ExpectedDevices } from './storage/d1/expected-devices.ts';
 import { GatheringDatabase } from './storage/d1/gathered.ts';
 import { D1Groups } from './storage/d1/groups.ts';
+import { D1Inventory } from './storage/d1/inventory.ts';
 import { D1Members } from './storage/d1/members.ts';
 import { D1PairingReader } from './storage/d1/pairings.ts';
 import { D1Properties, D1Subscriptions } from './storage/d1/settings.ts';
-import { D1Uploads } from './storage/d1/uploads.ts';
 import { fetchJwks } from './storage/jwks-fetch.ts';
 import { KvRendered } from './storage/kv/rendered.ts';
 import { QueueDue } from './storage/queue/due.ts';
-import { type AppComposition, composeApps } from './wiring/apps.ts';
-import { profileBuilder } from './wiring/profile-builder.ts';
+import { type AppComposition, composeApps } from './wiring-apps.ts';
+import { profileBuilder } from './wiring-enrollment.ts';
+import { policyServices } from './wiring-policy.ts';
+import { profileServices, uploadSeal } from './wiring-profiles.ts';
 
 /** What requests are served with, and what goes on without one. */
 type Composition = Services & { readonly background: AppComposition };
@@ -128,11 +131,16 @@ export function commandsFor(env: Env, fleet: ReturnType<typeof fleetFor>, key: S
   const contents = new CommandContents(commandSecrets(key));
   const queue = { devices, waker, contents, admission };
   const commands = new CommandQueue({ ...queue, store, isKnown });
-  const gathered = (): GatheredServices => {
+  const gathered = () => {
     const database = new GatheringDatabase(env.DB);
     const index = new D1Devices(database);
-    const over = { store: new D1Commands(database), isKnown: (udid: Udid) => index.isKnown(udid) };
-    return { commands: new CommandQueue({ ...queue, ...over }), devices: new FreshDirectory(index, devices) };
+    const known = (udid: Udid) => index.isKnown(udid);
+    const gatheredQueue = new CommandQueue({ ...queue, store: new D1Commands(database), isKnown: known });
+    const services: GatheredServices = {
+      commands: gatheredQueue,
+      devices: new FreshDirectory(index, devices),
+    };
+    return { ...services, database, isKnown: known };
   };
   const channel = new CommandChannel({
     store,
@@ -178,15 +186,7 @@ async function build(env: Env): Promise<Composition> {
     sha256Hex,
     newUuid: randomUuid,
   });
-  const uploads = new Uploads({
-    publicUrl,
-    store: new D1Uploads(db),
-    library: declarations,
-    seal: uploadSeal(sealKey),
-    newUuid: randomUuid,
-    isEnrollmentProfile,
-  });
-
+  const sign = (profile: Bytes) => signAttached(profile, authority.signer);
   const cells = issuanceCells(env.ISSUANCE);
   const mint = new IssuanceMint(cells, randomBytes);
   const links = new OneTimeLinks(cells, randomBytes);
@@ -226,15 +226,25 @@ async function build(env: Env): Promise<Composition> {
   });
   const expectedDevices = new D1ExpectedDevices(db);
   const directory = new FreshDirectory(index, devices);
-  const signer = {
-    sign: (profile: Parameters<typeof signAttached>[0]) => signAttached(profile, authority.signer),
-  };
+  const { uploads, ...profileRooms } = profileServices({
+    ...{ publicUrl, db, devices, isKnown, commands, directory, gathered, sign, isEnrollmentProfile },
+    library: declarations,
+    sealKey,
+  });
   const bindings = { bucket: env.PACKAGES as R2Bucket | undefined, queue: env.FANOUT };
   const apps = composeApps({ db, devices, directory, commands, isKnown, sealKey, publicUrl, ...bindings });
   const admin: AdminServices = {
     ...apps.admin,
     authenticator: new BootstrapKey(config.adminKey),
     devices: directory,
+    inventory: new Inventories({
+      store: new D1Inventory(db),
+      devices,
+      commands,
+      admission: fleet.admission,
+      isKnown,
+    }),
+    enrollments: new D1Enrollments(db),
     status: new DeviceStatusReader(devices, isKnown),
     events,
     pause: (ms) => scheduler.wait(ms),
@@ -246,8 +256,7 @@ async function build(env: Env): Promise<Composition> {
     expectedDevices,
     enrollmentLinks: links,
     declarations,
-    assets: uploads.assets,
-    profiles: uploads.profiles,
+    ...profileRooms,
     profileBuilder: new ProfileBuilds({ sha256Hex, isEnrollmentProfile }),
     sets: new Sets({ store: sets, groups, library, manifests, due, devices, isKnown, newUuid: randomUuid }),
     groups: new Groups({ store: groups, due, newUuid: randomUuid }),
@@ -269,6 +278,7 @@ async function build(env: Env): Promise<Composition> {
       manifests,
       isKnown,
     }),
+    ...policyServices({ db, devices, index, manifests, library, seal: uploadSeal(sealKey) }),
     newUuid: randomUuid,
     publicUrl,
     isEnrollmentProfile,
@@ -304,7 +314,7 @@ async function build(env: Env): Promise<Composition> {
         links,
         mint,
         profiles,
-        signer,
+        signer: { sign },
       }),
     },
     scep: {
@@ -327,17 +337,6 @@ async function build(env: Env): Promise<Composition> {
 
 function isEnrollmentProfile(identifier: string): boolean {
   return identifier === ENROLLMENT_PROFILE_IDENTIFIER;
-}
-
-function uploadSeal(key: SealKey): UploadSeal {
-  const context = (identifier: string) => `upload/${identifier}`;
-  return {
-    seal: (identifier, data) => sealSecret(key, data, context(identifier)),
-    async open(identifier, sealed) {
-      const opened = await openSecret(key, sealed, context(identifier));
-      return opened.ok ? opened.value : null;
-    },
-  };
 }
 
 /** Where a device's object's messages go: D1 first, in one transaction, then the other owners. */

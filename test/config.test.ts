@@ -5,6 +5,7 @@ import { readConfig } from '../src/config.ts';
 import worker from '../src/index.ts';
 import { sha256Hex } from '../src/pki/digest.ts';
 import { Fault } from '../src/std/outcome.ts';
+import { enrolledDevice } from './support/device.ts';
 
 const own = env as Env;
 const broken = (over: Partial<Record<keyof Env, unknown>>) => ({ ...own, ...over }) as Env;
@@ -118,6 +119,27 @@ describe('a configuration', () => {
       APPLE_ROOT_SPKI,
     ])
       expect(await faultOf({ DEVICE_ISSUERS: wrong } as object), wrong).toContain('DEVICE_ISSUERS: ');
+  });
+
+  it('grants in profiles, and judges commands by, the access rights that it has', async () => {
+    const few = { ...own, ACCESS_RIGHTS: `${8191 - 8}` };
+    const api = async (path: string, json: object) => {
+      const headers = { Authorization: `Bearer ${own.ADMIN_KEY}`, 'Content-Type': 'application/json' };
+      const init = { method: 'POST', headers, body: JSON.stringify(json) };
+      const request = new Request(`${own.PUBLIC_URL}/api/v1${path}`, init);
+      return (await worker.fetch(request, few, {} as ExecutionContext)).json<Record<string, string>>();
+    };
+    const link = { udid: 'DEVICE-OF-FEW-RIGHTS', serial: 'SERIAL0001', platform: 'iOS', signed: false };
+    const { url = '' } = await api('/enrollment-links', link);
+    const profile = await worker.fetch(new Request(url), few, {} as ExecutionContext);
+    expect(await profile.text()).toMatch(/<key>AccessRights<\/key>\s*<integer>8183<\/integer>/);
+    const device = await enrolledDevice();
+    const erase = { command: { RequestType: 'EraseDevice' }, confirm: { serial: 'SERIAL0001' }, push: false };
+    const path = `/devices/${device.udid}/commands`;
+    expect((await api(path, erase))['detail']).toBe('EraseDevice: the access right AllowDeviceErase (8).');
+    expect(await api(path, { command: { RequestType: 'DeviceLock' }, push: false })).toMatchObject({
+      state: 'pending',
+    });
   });
 
   it('with several things wrong has all of them told', async () => {

@@ -1,5 +1,6 @@
 /** The figures of a change for many devices, as rows and notes of the bench's report. */
 import type { FanoutFigures, FanoutSize } from './fanout.ts';
+import type { OrderSize } from './orders.ts';
 import { decimal, type Figure } from './report.ts';
 
 /** Of what a device costs, at the largest size beside the smallest. Linear is 1; the machine's own speed moves more. */
@@ -36,6 +37,45 @@ export function fanoutFigures({ sizes }: FanoutFigures): Figure[] {
       target: `≤ ${LINEAR_MAX} ×`,
       met: growth <= LINEAR_MAX,
     },
+  ];
+}
+
+/** Design section 8. */
+const ORDERS_PER_SECOND = 2000;
+
+export function orderFigures({ orders }: FanoutFigures): Figure[] {
+  const [first, last] = [orders[0], orders.at(-1)];
+  if (first === undefined || last === undefined) return [];
+  const perSecond = ({ devices, elapsedMs }: OrderSize) => (1000 * devices) / elapsedMs;
+  const each = ({ cpuMs, elapsedMs, devices }: OrderSize) => (cpuMs ?? elapsedMs) / devices;
+  const growth = each(last) / each(first);
+  return [
+    ...orders.map((size) => ({
+      name: `one command ordered for ${decimal(size.devices, 0)} devices`,
+      measured: `${decimal(perSecond(size), 0)}/s`,
+      floor: '',
+      ratio: '',
+      target: size === last ? `≥ ${decimal(ORDERS_PER_SECOND, 0)}/s` : '',
+      met: size === last ? perSecond(size) >= ORDERS_PER_SECOND : null,
+    })),
+    {
+      name: `… ${last.cpuMs === null ? 'time' : 'CPU'} a device of ${decimal(last.devices, 0)}, beside ${decimal(first.devices, 0)}`,
+      measured: `${decimal(each(last), 2)} ms`,
+      floor: `${decimal(each(first), 2)} ms`,
+      ratio: `${decimal(growth, 2)} ×`,
+      target: `≤ ${LINEAR_MAX} ×`,
+      met: growth <= LINEAR_MAX,
+    },
+  ];
+}
+
+export function orderNotes({ orders }: FanoutFigures): string[] {
+  const last = orders.at(-1);
+  if (last === undefined) return [];
+  const each = (value: number) => decimal(value / last.devices, 2);
+  return [
+    `Orders: requests of 500 devices, one after the other, until the last had its answer. A device cost ` +
+      `${each(last.statements)} database statements and ${each(last.objectCalls)} object calls.`,
   ];
 }
 

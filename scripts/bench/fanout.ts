@@ -28,11 +28,14 @@ import {
 } from './fanout-fleet.ts';
 import { adminOf } from './fleet.ts';
 import { type Floor, startFloor } from './floor.ts';
+import { benchOrder, type OrderSize } from './orders.ts';
 import { cpuMs, residentMiB, withItsWorkerd } from './process.ts';
 
 export interface FanoutFigures {
   readonly percent: number;
   readonly sizes: readonly FanoutSize[];
+  /** One command for as many devices. */
+  readonly orders: readonly OrderSize[];
 }
 
 export interface FanoutSize {
@@ -101,7 +104,13 @@ export async function benchFanout(
       const figures = await measure({ stack, fleet, wakes, pid, asksAll: size === sizes.at(-1) });
       measured.push({ ...figures, ...(await measureFloor(floor, floorPid, size)) });
     }
-    return { percent: PERCENT, sizes: measured };
+    const orders: OrderSize[] = [];
+    for (const size of sizes) {
+      say(`a command for ${size} devices …`);
+      await sleep(PUT_AWAY_MS);
+      orders.push(await benchOrder(stack, fleet.slice(0, size), pid));
+    }
+    return { percent: PERCENT, sizes: measured, orders };
   } finally {
     await floor.stop();
     await stack.stop();

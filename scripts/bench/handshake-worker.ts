@@ -59,6 +59,8 @@ const NONE = {
   buildVersion: null,
   supervised: null,
   enrolledAtMs: null,
+  endedAtMs: null,
+  presumedEnd: null,
 } as const;
 const LONG_AGO = epochMs(0);
 

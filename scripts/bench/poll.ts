@@ -1,21 +1,19 @@
 /**
- * Idle polls of many devices against the floor, in alternate rounds over the same kind of sockets. Then polls of one
- * device that was given 10,000 commands and answered every one, against another that had none. workerd keeps one core,
- * the generator the other.
+ * Idle polls of many devices against the floor, in alternate rounds over the same kind of sockets. Then a device with a
+ * long history against one with none (history.ts). workerd keeps one core, the generator the other.
  */
-import { type SimulatedPhone, type World, writePlist } from '../../test/simulator/index.ts';
+import type { SimulatedPhone, World } from '../../test/simulator/index.ts';
 import { buildWorker } from '../local/build.ts';
 import { type Stack, startStack, WORKER } from '../local/stack.ts';
 import { countingFront, readCounts } from './counting.ts';
-import { adminOf, benchWorld, enrollPhones, idlePoll } from './fleet.ts';
+import { benchWorld, enrollPhones, idlePoll } from './fleet.ts';
 import { startFloor } from './floor.ts';
+import { benchDelivery, type Compared, compare, giveHistory } from './history.ts';
 import { LoadGenerator, pin, withItsWorkerd } from './process.ts';
 import { median } from './report.ts';
 
 const CONNECTIONS = 32;
 const WARM_UP_MS = 1500;
-/** Commands of one session; the simulator takes 2,000 for a loop. */
-const SESSION = 1000;
 /** A single object is compared with a single object: less noise in many short rounds than in few long ones. */
 const HISTORY_ROUNDS = 3;
 
@@ -25,6 +23,8 @@ export interface PollOptions {
   readonly roundMs: number;
   /** Commands that one device gets and answers. */
   readonly history: number;
+  /** Of one command each, to either device. */
+  readonly deliveries: number;
 }
 
 export interface PollRates {
@@ -40,18 +40,12 @@ export interface PollRates {
 export interface PollFigures {
   readonly pinned: boolean;
   readonly fresh: PollRates;
-  readonly history: HistoryFigures;
+  /** Polls a second. */
+  readonly history: Compared;
+  /** Milliseconds. */
+  readonly delivery: Compared;
   readonly statements: number;
   readonly rowsWritten: number;
-}
-
-export interface HistoryFigures {
-  /** As the records have it. */
-  readonly answered: number;
-  /** Polls a second of the device with this history, of the one without, and the median of their ratios. */
-  readonly with: number;
-  readonly without: number;
-  readonly ratio: number;
 }
 
 export interface Running {
@@ -93,7 +87,7 @@ export async function benchPoll(
       };
     };
     const fresh = await measure();
-    const history = await benchHistory(running, options, (phone, durationMs) =>
+    const compared = await benchHistory(running, options, (phone, durationMs) =>
       generator.run({
         port: ports.ours,
         requests: [idlePoll(phone, 0)],
@@ -102,7 +96,7 @@ export async function benchPoll(
         status: 200,
       }),
     );
-    return { pinned, fresh, history };
+    return { pinned, fresh, ...compared };
   } finally {
     generator.stop();
     await floor.value.stop();
@@ -113,64 +107,19 @@ async function benchHistory(
   { stack, phones }: Running,
   options: PollOptions,
   load: (phone: SimulatedPhone, durationMs: number) => Promise<{ readonly perSecond: number }>,
-): Promise<HistoryFigures> {
+): Promise<{ history: Compared; delivery: Compared }> {
   const [old, fresh] = phones;
   if (old === undefined || fresh === undefined) throw new Error('two phones are compared');
-  await giveHistory(stack, old, options.history);
-  const answered = await settledHistory(stack, old.udid, options.history);
+  const pair = { old, fresh };
+  const answered = await giveHistory(stack, old, options.history);
   for (const phone of [old, fresh]) await load(phone, WARM_UP_MS);
-  const rounds = [];
-  for (let round = 0; round < options.rounds * HISTORY_ROUNDS; round++) {
-    const first = round % 2 === 0 ? old : fresh;
-    const one = await load(first, options.roundMs / HISTORY_ROUNDS);
-    const other = await load(first === old ? fresh : old, options.roundMs / HISTORY_ROUNDS);
-    rounds.push(first === old ? { with: one, without: other } : { with: other, without: one });
-  }
-  return {
-    answered,
-    with: median(rounds.map((r) => r.with.perSecond)),
-    without: median(rounds.map((r) => r.without.perSecond)),
-    ratio: median(rounds.map((r) => r.with.perSecond / r.without.perSecond)),
-  };
-}
-
-/**
- * Commands are put into the database as the queue would, and the last of each session through the API, which tells
- * the object. Every one is delivered to the device and answered, one request after the other.
- */
-async function giveHistory(stack: Stack, phone: SimulatedPhone, count: number): Promise<void> {
-  const database = (await stack.miniflare.getD1Database('DB', WORKER)) as unknown as D1Database;
-  const insert = `
-    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2),
-      e (id) AS (SELECT digest FROM certificates WHERE udid = ?1)
-    INSERT INTO commands
-      (command_uuid, udid, priority, request_type, body, state, created_at_ms, noted_at_ms, enrollment_id)
-    SELECT u, ?1, 1, 'ProfileList', replace(?4, '@', u), 'pending', ?3, ?3, id
-    FROM (SELECT printf('%08X-0000-4000-8000-%012X', ?3 % 4294967296, i) AS u FROM n), e`;
-  const body = writePlist({ CommandUUID: '@', Command: { RequestType: 'ProfileList' } }).toString();
-  for (let left = count; left > 0; left -= SESSION) {
-    const size = Math.min(left, SESSION);
-    if (size > 1)
-      await database
-        .prepare(insert)
-        .bind(phone.udid, size - 1, Date.now(), body)
-        .run();
-    await adminOf(stack).post(`devices/${phone.udid}/commands`, { command: { RequestType: 'ProfileList' } });
-    const { commands } = await phone.connect();
-    if (commands.length !== size) throw new Error(`${commands.length} of ${size} commands were delivered`);
-  }
-}
-
-/** The object tells the records in batches; waits until it has told them everything. */
-async function settledHistory(stack: Stack, udid: string, count: number): Promise<number> {
-  const database = (await stack.miniflare.getD1Database('DB', WORKER)) as unknown as D1Database;
-  const sql = "SELECT count(*) AS n FROM command_history WHERE udid = ? AND state = 'acknowledged'";
-  for (let attempt = 0; attempt < 120; attempt++) {
-    const answered = (await database.prepare(sql).bind(udid).first<number>('n')) ?? 0;
-    if (answered >= count) return answered;
-    await new Promise((resolve) => setTimeout(resolve, 500));
-  }
-  throw new Error('the records did not arrive');
+  const polls = await compare(
+    pair,
+    options.rounds * HISTORY_ROUNDS,
+    async (phone) => (await load(phone, options.roundMs / HISTORY_ROUNDS)).perSecond,
+  );
+  const delivery = await benchDelivery(stack, pair, options.deliveries);
+  return { history: { answered, ...polls }, delivery: { answered, ...delivery } };
 }
 
 export const PROOF_POLLS = 300;

@@ -53,27 +53,42 @@ export async function pair(
   return token;
 }
 
-export async function command({ admin, expect }: Stage, watch: SimulatedWatch): Promise<void> {
-  const queries = ['UDID', 'SerialNumber', 'OSVersion', 'ModelName', 'BatteryLevel', 'IsSupervised'];
-  const commands: Json[] = [
-    { RequestType: 'DeviceInformation', Queries: queries },
-    { RequestType: 'DeviceLock', Message: 'Please return this watch.' },
-  ];
+/** Queued, answered in one session, and read back; the results in the order of the commands. */
+async function ordered({ admin }: Stage, watch: SimulatedWatch, commands: readonly Json[]): Promise<Told> {
+  const path = `devices/${watch.udid}/commands`;
   const queued: string[] = [];
-  for (const one of commands) {
-    const path = `devices/${watch.udid}/commands`;
-    queued.push(String((await admin.post(path, { command: one, push: false }))['commandUuid']));
+  for (const command of commands) {
+    queued.push(String((await admin.post(path, { command, push: false }))['commandUuid']));
   }
   const session = await watch.connect();
-  const came = session.commands.map(({ commandUuid }) => commandUuid);
-  expect.that(
-    came.filter((uuid) => queued.includes(uuid)).join() === queued.toReversed().join(),
-    'both reached the watch, first the lock, which is urgent',
-  );
+  const results: Json[] = [];
   for (const uuid of queued) {
-    const path = `devices/${watch.udid}/commands/${uuid}`;
-    await admin.until(path, (value) => value['state'] === 'acknowledged');
-    await admin.get(path);
+    await admin.until(`${path}/${uuid}`, (value) => value['state'] === 'acknowledged');
+    results.push((await admin.get(`${path}/${uuid}`))['result'] as Json);
   }
+  const came = session.commands.map(({ commandUuid }) => queued.indexOf(commandUuid));
+  return { came: came.filter((at) => at !== -1), results };
+}
+
+interface Told {
+  /** Which command came when, by its place among those queued. */
+  readonly came: readonly number[];
+  readonly results: readonly Json[];
+}
+
+export async function command(stage: Stage, watch: SimulatedWatch): Promise<void> {
+  const { expect } = stage;
+  const Queries = ['UDID', 'SerialNumber', 'OSVersion', 'ModelName', 'BatteryLevel', 'IsSupervised'];
+  const asked = { RequestType: 'DeviceInformation', Queries };
+  const lock = { RequestType: 'DeviceLock', Message: 'Please return this watch.' };
+  const { came } = await ordered(stage, watch, [asked, lock]);
+  expect.that(came.join() === '1,0', 'both reached the watch, first the lock, which is urgent');
   expect.that(watch.facts.locked, 'the watch is locked');
+  const clear = { RequestType: 'ClearPasscode' };
+  const { results } = await ordered(stage, watch, [{ RequestType: 'SecurityInfo' }, clear]);
+  const security = results[0]?.['SecurityInfo'] as Json | undefined;
+  expect.that(
+    !watch.facts.passcode && security?.['PasscodePresent'] === false,
+    'its passcode is gone, by the unlock token that the server had kept, and the watch says so',
+  );
 }

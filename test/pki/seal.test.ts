@@ -1,5 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { importSealKey, openSecret, type SealKey, sealSecret } from '../../src/pki/seal.ts';
+import {
+  fingerprintSecret,
+  importSealKey,
+  openSecret,
+  type SealKey,
+  sealSecret,
+} from '../../src/pki/seal.ts';
 import { type Bytes, toBase64, utf8 } from '../../src/std/bytes.ts';
 import { Fault } from '../../src/std/outcome.ts';
 
@@ -56,6 +62,26 @@ describe('a sealed secret', () => {
     const buffer = new Uint8Array(sealed.length + 5);
     buffer.set(sealed, 3);
     expect(await open(buffer.subarray(3, 3 + sealed.length))).toBe('unlock token');
+  });
+});
+
+describe('a fingerprint', () => {
+  const of = (plain: Bytes, context = CONTEXT, by = key) => fingerprintSecret(by, plain, context);
+
+  it('is the same for the same secret in the same place, and for nothing else', async () => {
+    const print = await of(PLAIN);
+    expect(print).toMatch(/^[0-9a-f]{64}$/);
+    expect(await of(PLAIN)).toBe(print);
+    expect(await of(utf8('unlock tokem'))).not.toBe(print);
+    expect(await of(PLAIN, 'unlock-token/UDID-2')).not.toBe(print);
+    // The place ends where the secret begins.
+    expect(await of(utf8('b'), 'a')).not.toBe(await of(utf8(''), 'ab'));
+  });
+
+  it('is another under another key, and no digest of the secret', async () => {
+    const other = await importSealKey(toBase64(new Uint8Array(32).fill(8)));
+    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', PLAIN)).toHex();
+    expect(new Set([await of(PLAIN), await of(PLAIN, CONTEXT, other), digest]).size).toBe(3);
   });
 });
 

@@ -18,7 +18,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** The identifiers that messages carry: words, with no knowledge behind them (it imports only `std`). */
 const VOCABULARY = 'src/domain/ids.ts';
 /** Composition: may import everything. */
-const COMPOSITION = ['index.ts', 'wiring.ts', 'wiring'];
+const COMPOSITION = [
+  ...['index.ts', 'wiring.ts', 'wiring-apps.ts', 'wiring-enrollment.ts'],
+  ...['wiring-policy.ts', 'wiring-profiles.ts'],
+];
 
 /** Package to the folders that may import it. Anything not named here is refused everywhere. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {

@@ -7,6 +7,7 @@ import { env } from 'cloudflare:workers';
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { open } from '../simulator/cms.ts';
 import type { SimulatedPhone, SimulatedWatch } from '../simulator/index.ts';
 import {
   admin,
@@ -338,22 +339,24 @@ describe('a legacy profile', () => {
   it('is downloaded by a phone and a watch, again when it changes, and by nobody else', async () => {
     secrets.add('uploaded profile', 'the-wifi-password');
     const xml = mobileConfig();
+    const content = (device: Device) =>
+      open(device.profileData(id('wifi')) ?? Buffer.alloc(0)).content.toString();
     await done(putProfile(id('wifi'), xml));
     await give([], ['wifi']);
     for (const device of [phone, watch]) {
       expect(validity(device)).toEqual({ act: 'valid', wifi: 'valid' });
-      expect(device.profileData(id('wifi'))?.toString()).toBe(xml);
+      expect(content(device)).toBe(xml);
     }
     const next = xml.replace('the-wifi-password', 'the-wifi-passwort');
     await done(putProfile(id('wifi'), next, REPLACE));
     await sync(watch);
-    expect(watch.profileData(id('wifi'))?.toString()).toBe(next);
+    expect(content(watch)).toBe(next);
     const path = `/ddm/profiles/${id('wifi')}`;
     const reply = await fetchData(path, {}, edge(watch));
     expect([reply.status, reply.headers.get('content-type'), reply.headers.get('content-length')]).toEqual([
       200,
       'application/x-apple-aspen-config',
-      String(next.length),
+      String(watch.profileData(id('wifi'))?.length),
     ]);
     expect((await fetchData(path, signed(stranger))).status).toBe(404);
     expect((await fetchData(path, {})).status).toBe(403);

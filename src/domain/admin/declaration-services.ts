@@ -71,7 +71,9 @@ export type RemoveRefusal =
   | IdentifierRefusal
   | UnknownDeclaration
   | PreconditionFailed
-  | { readonly kind: 'still-referenced'; readonly holders: Holders };
+  | { readonly kind: 'still-referenced'; readonly holders: Holders }
+  /** It is a profile that so many devices have by a command. */
+  | { readonly kind: 'profile-installed'; readonly devices: number };
 
 export interface DeclarationLibrary {
   /** By identifier; the server's own are among them. */

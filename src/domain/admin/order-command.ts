@@ -52,9 +52,15 @@ export async function orderCommand(
   return enqueued.ok ? ok({ ...enqueued.value, ...consequences.value }) : enqueued;
 }
 
-async function confirmedConsequences(
-  { devices, isEnrollmentProfile }: OrderServices,
-  { udid, requestType, command, confirmedSerial }: CommandOrder,
+/** For whoever has something to write down before the command is queued. */
+export async function confirmedConsequences(
+  { devices, isEnrollmentProfile }: Pick<OrderServices, 'devices' | 'isEnrollmentProfile'>,
+  {
+    udid,
+    requestType,
+    command,
+    confirmedSerial,
+  }: Pick<CommandOrder, 'udid' | 'requestType' | 'command' | 'confirmedSerial'>,
 ): Promise<Outcome<Consequences, UnknownDevice | ConfirmationRefusal>> {
   if (!mayHaveConsequences(requestType)) return ok(NO_CONSEQUENCES);
   const device = await devices.find(udid);

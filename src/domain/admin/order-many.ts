@@ -57,20 +57,29 @@ export async function orderMany(
   order: ManyOrder,
   nowMs: EpochMs,
 ): Promise<Outcome<ManyOrdered, MalformedCursor | UnknownGroup>> {
-  const targets = await expand(services, order.targets);
+  const targets = await expandTargets(services, order.targets);
   if (!targets.ok) return targets;
   const { udids, cursor } = targets.value;
   const { isEnrollmentProfile } = services;
-  const outcomes = new Map<Udid, TargetOutcome>();
   const gathered = { ...services.gathered(), isEnrollmentProfile };
-  await forEachBounded(udids, AT_ONCE, async (udid) => {
-    outcomes.set(udid, await orderOne(gathered, order, udid, nowMs));
-  });
-  return ok({ outcomes: udids.flatMap((udid) => outcomes.get(udid) ?? []), cursor });
+  const outcomes = await eachTarget(udids, (udid) => orderOne(gathered, order, udid, nowMs));
+  return ok({ outcomes, cursor });
 }
 
-async function expand(
-  { groups }: ManyServices,
+/** In their order. */
+export async function eachTarget<T>(
+  udids: readonly Udid[],
+  act: (udid: Udid) => Promise<T>,
+): Promise<readonly T[]> {
+  const outcomes = new Map<Udid, T>();
+  await forEachBounded(udids, AT_ONCE, async (udid) => {
+    outcomes.set(udid, await act(udid));
+  });
+  return udids.flatMap((udid) => outcomes.get(udid) ?? []);
+}
+
+export async function expandTargets(
+  { groups }: Pick<ManyServices, 'groups'>,
   targets: Targets,
 ): Promise<Outcome<{ udids: readonly Udid[]; cursor: string | null }, MalformedCursor | UnknownGroup>> {
   if (targets.kind === 'devices') return ok({ udids: [...new Set(targets.udids)].sort(), cursor: null });

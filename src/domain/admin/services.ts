@@ -14,6 +14,7 @@ import type { EpochMs } from '../../std/time.ts';
 import type { CommandRefusal } from '../command/admission.ts';
 import type { KeptReport } from '../declaration/status.ts';
 import type { StatusItem } from '../declaration/status-merge.ts';
+import type { HostState, PresumedGone } from '../enrollment/ending.ts';
 import type { EventFeed } from '../event/feed.ts';
 import type { LinkGrant } from '../identity/one-time-link.ts';
 import type { CommandUuid, Platform, SerialNumber, Udid } from '../ids.ts';
@@ -28,8 +29,12 @@ import type {
   UnknownGroup,
 } from './declaration-services.ts';
 import type { DryRunner } from './dry-run-services.ts';
+import type { InventoryService } from './inventory-services.ts';
 import type { CommandAdvisor, GatheredServices } from './order-services.ts';
+import type { EnrollmentHistoryReader } from './pair-services.ts';
+import type { PolicyReader } from './policy-services.ts';
 import type { ProfileBuilder } from './profile-build-services.ts';
+import type { DeviceProfileService, ProfileOverviewReader } from './profile-services.ts';
 import type { AssetLibrary, ProfileLibrary } from './upload-services.ts';
 
 /** Who is asking. `id` names the key in records; it is not the key. */
@@ -79,6 +84,15 @@ export interface DeviceRecord {
   /** The watches that paired through this iPhone and have not checked out; empty for a watch. */
   readonly watches: readonly Udid[];
   readonly pairingId: string | null;
+  /** As its inventory has them; null until it was asked. */
+  readonly name: string | null;
+  readonly model: string | null;
+  /** Others that enrolled here with the same serial number. */
+  readonly otherUdids: readonly Udid[];
+  /** Of a watch: what became of the iPhone's enrollment that it was paired in; null where that is not recorded. */
+  readonly phoneState: { readonly state: HostState; readonly sinceMs: EpochMs | null } | null;
+  /** Why it is expected to be gone although it did not check out. */
+  readonly presumedGone: PresumedGone | null;
 }
 
 export interface DeviceFilter {
@@ -358,6 +372,8 @@ export interface EnrollmentLinks {
 export interface AdminServices extends AppServices {
   readonly authenticator: Authenticator;
   readonly devices: DeviceDirectory;
+  readonly inventory: InventoryService;
+  readonly enrollments: EnrollmentHistoryReader;
   readonly status: DeviceStatus;
   readonly events: EventFeed;
   readonly commands: CommandService;
@@ -372,10 +388,15 @@ export interface AdminServices extends AppServices {
   readonly assets: AssetLibrary;
   readonly profiles: ProfileLibrary;
   readonly profileBuilder: ProfileBuilder;
+  readonly deviceProfiles: DeviceProfileService;
+  /** Of which many calls at once cost less, as `gathered` has them. */
+  readonly gatheredProfiles: () => DeviceProfileService;
+  readonly profileOverviews: ProfileOverviewReader;
   readonly sets: DeclarationSets;
   readonly groups: DeviceGroups;
   readonly settings: DeviceSettings;
   readonly dryRuns: DryRunner;
+  readonly policies: PolicyReader;
   /** Lets time pass between two looks at the feed. */
   readonly pause: (ms: number) => Promise<void>;
   /** A fresh upper-case UUID, for commands that come without one. */

@@ -8,6 +8,8 @@ import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { AssetInput, AssetRefusal } from '../declaration/asset-content.ts';
 import type { ProfileDetails, ProfileRefusal } from '../declaration/profile-content.ts';
+import type { Fitnesses } from '../profile/judge.ts';
+import type { ProfileWarning } from '../profile/warnings.ts';
 import type { Changed, Precondition, PutRefusal, RemoveRefusal } from './declaration-services.ts';
 import type { MalformedCursor, Page, PageQuery } from './services.ts';
 
@@ -26,7 +28,35 @@ export interface AssetRecord extends UploadRecord {
   readonly accessible: string | null;
 }
 
-export interface ProfileRecord extends UploadRecord, ProfileDetails {}
+export interface ProfileRecord extends UploadRecord, ProfileDetails {
+  readonly version: number;
+  /** Signed by this server when a device is given it. */
+  readonly signedOnDelivery: boolean;
+}
+
+export interface ProfileVersion extends ProfileDetails {
+  readonly version: number;
+  readonly serverToken: string;
+  readonly size: number;
+  readonly signedOnDelivery: boolean;
+  /** Equal for equal content of this profile. Keyed: nobody else can compute it. */
+  readonly fingerprint: string | null;
+  /** The administrator's id. Null for what was stored before that was kept. */
+  readonly author: string | null;
+  readonly storedAtMs: EpochMs;
+}
+
+export type UnknownVersion = {
+  readonly kind: 'unknown-version';
+  readonly identifier: string;
+  readonly version: number;
+};
+
+/** What the catalog says of a stored profile on each platform, and what deserves a look. */
+export interface ProfileVerdict {
+  readonly platforms: Fitnesses;
+  readonly warnings: readonly ProfileWarning[];
+}
 
 export type UnknownUpload = {
   readonly kind: 'unknown-upload';
@@ -61,12 +91,58 @@ export interface UploadLibrary<Item, Input, Refusal extends { readonly kind: str
 export type AssetLibrary = UploadLibrary<AssetRecord, AssetInput, AssetRefusal>;
 
 export interface ProfileInput {
-  /** XML, or signed around it: kept as it is. */
+  /** XML or binary, or signed around it: kept as it is. */
   readonly profile: Bytes;
   /** Takes payload types and keys that the catalog does not know. */
   readonly allowUnknown: boolean;
+  /** Whether devices are given it signed by this server; nothing to one that came signed. */
+  readonly sign: boolean;
+  /** The administrator's id. */
+  readonly author: string;
 }
 
-export interface ProfileLibrary extends UploadLibrary<ProfileRecord, ProfileInput, ProfileRefusal> {
-  content(identifier: string): Promise<Bytes | null>;
+export type PutProfileRefusal =
+  | PutRefusal
+  | ProfileRefusal
+  /** Devices have it, who would not know the next one for the same. */
+  | {
+      readonly kind: 'payload-identifier-fixed';
+      readonly payloadIdentifier: string;
+      readonly devices: number;
+    };
+
+export interface ProfileLibrary {
+  /** By identifier. */
+  list(page: PageQuery): Promise<Outcome<Page<ProfileRecord>, MalformedCursor>>;
+  find(identifier: string): Promise<ProfileRecord | null>;
+  /** As in `UploadLibrary`. */
+  put(
+    identifier: string,
+    input: ProfileInput,
+    precondition: Precondition,
+    nowMs: EpochMs,
+  ): Promise<Outcome<PutUpload<ProfileRecord>, PutProfileRefusal>>;
+  /** One that devices have is refused unless `force`: it stays on them. Returns how many that are. */
+  remove(
+    identifier: string,
+    precondition: Precondition | null,
+    force: boolean,
+  ): Promise<Outcome<{ readonly left: number }, RemoveRefusal | UnknownUpload>>;
+  /** As it was uploaded; of the current version when none is named. */
+  content(
+    identifier: string,
+    version: number | null,
+  ): Promise<Outcome<Bytes, UnknownUpload | UnknownVersion>>;
+  /** Null when there is none. */
+  judge(identifier: string): Promise<ProfileVerdict | null>;
+  /** Newest first; not more than are kept. */
+  versions(identifier: string): Promise<Outcome<readonly ProfileVersion[], UnknownUpload>>;
+  /** Stores an older one again, as a new version. */
+  restore(
+    identifier: string,
+    version: number,
+    author: string,
+    precondition: Precondition,
+    nowMs: EpochMs,
+  ): Promise<Outcome<PutUpload<ProfileRecord>, PutProfileRefusal | UnknownUpload | UnknownVersion>>;
 }

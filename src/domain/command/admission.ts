@@ -14,10 +14,12 @@ import { type CatalogTarget, entryUnsupported, type Unsupported } from '../../pr
 import { type ContentProblem, PROBLEMS_MAX, validateIn } from '../../protocol/catalog/validate.ts';
 import { type JsonObject, plistToJson } from '../../protocol/plist/json.ts';
 import type { PlistDict } from '../../protocol/plist/value.ts';
+import type { Bytes } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
+import { readProfile } from '../declaration/profile-content.ts';
 import type { DeviceDescription } from '../enrollment/device.ts';
 import { type Alternative, type Lack, lackOf } from './lacking.ts';
-import { judgeSpecialCase, lacksSpecially, withEscrow } from './special-cases.ts';
+import { judgeSpecialCase, lacksSpecially, type ReadingOfProfile, withEscrow } from './special-cases.ts';
 
 export interface CommandProblem {
   /** In the `Command` dictionary: `Settings[0].Item`. */
@@ -65,6 +67,8 @@ export interface AdmissionOptions {
 
 export class CommandAdmission {
   readonly #options: AdmissionOptions;
+  /** An order for many devices is the same bytes for all of them: a large profile is read once. */
+  readonly #profiles = new WeakMap<Bytes, Map<boolean, ReadingOfProfile>>();
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
@@ -81,7 +85,7 @@ export class CommandAdmission {
     const content = withEscrow(requestType, plistToJson(command) as JsonObject);
     const problems = [
       ...contentProblems(catalog, requestType, content, { target, allowUnknown }),
-      ...(await judgeSpecialCase(judged, target, this.#options)),
+      ...(await judgeSpecialCase(judged, target, (bytes) => this.#read(bytes, allowUnknown))),
     ];
     if (problems.length === 0) return ok(null);
     return refuse({ kind: 'invalid-command', requestType, problems: problems.slice(0, PROBLEMS_MAX) });
@@ -94,6 +98,15 @@ export class CommandAdmission {
       requestType: entry.type,
       problem: typeProblem(entry, device, target),
     }));
+  }
+
+  #read(bytes: Bytes, allowUnknown: boolean): ReadingOfProfile {
+    const known = this.#profiles.get(bytes) ?? new Map<boolean, ReadingOfProfile>();
+    this.#profiles.set(bytes, known);
+    const { isEnrollmentProfile } = this.#options;
+    const reading = known.get(allowUnknown) ?? readProfile(bytes, { allowUnknown, isEnrollmentProfile });
+    known.set(allowUnknown, reading);
+    return reading;
   }
 
   #target({ platform, osVersion, supervised }: JudgedDevice): CatalogTarget {

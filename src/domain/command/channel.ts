@@ -3,11 +3,11 @@
  * all; what is to go out is opened here, since objects have no key.
  */
 import type { ConnectReport } from '../../protocol/mdm/connect.ts';
-import { isDict } from '../../protocol/plist/value.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import { type Outcome, ok } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { ConnectStep, Delivery, Device, Devices } from '../enrollment/device.ts';
+import { factsOfAnswer } from '../enrollment/facts.ts';
 import type { DeviceRefusal } from '../enrollment/state.ts';
 import type { VerifiedDevice } from '../identity/verified-device.ts';
 import type { CommandUuid, Udid } from '../ids.ts';
@@ -43,7 +43,7 @@ export class CommandChannel {
     const object = devices.of(udid);
     const { status, commandUuid } = report;
     const raw = status === 'Idle' ? new Uint8Array(0) : report.raw;
-    const told = { status, commandUuid, raw, supervised: toldSupervised(report) };
+    const told = { status, commandUuid, raw, facts: factsOfAnswer(report.content) };
     let step = await object.report(certificateDigest, told, nowMs);
     for (let givenUp = 0; givenUp < GIVEN_UP_MAX; givenUp++) {
       const delivery = await this.#choose(device, object, step, status, nowMs);
@@ -81,11 +81,4 @@ export class CommandChannel {
     const complete = candidates.length < limit;
     return object.offer(certificateDigest, { candidates, complete, workTold, lastStatus }, nowMs);
   }
-}
-
-/** `IsSupervised` of a DeviceInformation answer: what tells that an iPhone cannot host managed watches. */
-function toldSupervised(report: ConnectReport): boolean | null {
-  const responses = report.content.get('QueryResponses');
-  const supervised = responses !== undefined && isDict(responses) ? responses.get('IsSupervised') : undefined;
-  return typeof supervised === 'boolean' ? supervised : null;
 }

@@ -10,6 +10,7 @@ import type {
   MalformedCursor,
   PageQuery,
 } from '../admin/services.ts';
+import type { OwnSign } from '../enrollment/ending.ts';
 import type { CommandUuid, Udid } from '../ids.ts';
 import type { Candidate, CommandBody } from './queue.ts';
 
@@ -24,6 +25,8 @@ export interface QueuedCommand {
   readonly expiresAtMs: EpochMs | null;
   /** As `inventoryScope` says: what its answer may replace in the device's inventory. */
   readonly inventoryScope: string | null;
+  /** What its acknowledgement will be a sign of. */
+  readonly farewell: OwnSign | null;
   /** The command that it repeats. */
   readonly requeuedFrom: CommandUuid | null;
 }

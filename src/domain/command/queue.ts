@@ -8,6 +8,7 @@
  */
 import type { Bytes } from '../../std/bytes.ts';
 import type { EpochMs } from '../../std/time.ts';
+import type { OwnSign } from '../enrollment/ending.ts';
 import type { CommandUuid } from '../ids.ts';
 
 /** What a command says, as it is kept: sealed bytes are opened by whoever hands them to the device. */
@@ -23,6 +24,8 @@ export interface Attempts {
 }
 
 export interface Outstanding extends Attempts {
+  /** What its acknowledgement is a sign of. */
+  readonly farewell?: OwnSign | null;
   readonly commandUuid: CommandUuid;
   readonly requestType: string;
   /** The same bytes again, for the device that lost them. */
@@ -87,6 +90,7 @@ export function decideNext(view: QueueView, effect: ReportEffect['kind']): NextS
 
 /** A command row as D1 offers it. */
 export interface Candidate extends Attempts {
+  readonly farewell?: OwnSign | null;
   readonly commandUuid: CommandUuid;
   readonly requestType: string;
   readonly urgent: boolean;

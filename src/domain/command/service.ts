@@ -24,6 +24,7 @@ import type {
   UnknownDevice,
 } from '../admin/services.ts';
 import type { DeviceDescription, Devices } from '../enrollment/device.ts';
+import { signOf } from '../enrollment/ending.ts';
 import type { CommandUuid, Udid } from '../ids.ts';
 import { inventoryScope } from '../inventory/section.ts';
 import type { CommandAdmission } from './admission.ts';
@@ -74,8 +75,11 @@ export class CommandQueue implements CommandService {
     const { enrollmentId } = device;
     const body = await this.#contents.seal(udid, commandUuid, command.command);
     const named = { commandUuid, udid, enrollmentId, requestType, body, priority };
-    const scope = inventoryScope(requestType, command.command);
-    const row = { ...named, createdAtMs: nowMs, expiresAtMs, requeuedFrom, inventoryScope: scope };
+    const open = {
+      inventoryScope: inventoryScope(requestType, command.command),
+      farewell: signOf(requestType, command.command),
+    };
+    const row = { ...named, ...open, createdAtMs: nowMs, expiresAtMs, requeuedFrom };
     if (!(await this.#store.insert(row, PENDING_MAX))) {
       return (
         (await this.#repeated(command, nowMs)) ?? refuse({ kind: 'queue-full', pendingMax: PENDING_MAX })

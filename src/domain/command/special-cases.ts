@@ -8,8 +8,9 @@ import { type CatalogTarget, entryUnsupported } from '../../protocol/catalog/sup
 import type { JsonObject } from '../../protocol/plist/json.ts';
 import type { PlistDict } from '../../protocol/plist/value.ts';
 import type { Bytes } from '../../std/bytes.ts';
-import { type ProfileRefusal, readProfile } from '../declaration/profile-content.ts';
-import type { AdmissionOptions, CommandProblem, JudgedCommand, JudgedDevice } from './admission.ts';
+import type { Outcome } from '../../std/outcome.ts';
+import type { ProfileRefusal, ReadProfile } from '../declaration/profile-content.ts';
+import type { CommandProblem, JudgedCommand, JudgedDevice } from './admission.ts';
 
 const UNLOCK_TOKEN = 'UnlockToken';
 const APP_KEYS = ['iTunesStoreID', 'Identifier', 'ManifestURL'] as const;
@@ -32,10 +33,12 @@ export function withEscrow(requestType: string, content: JsonObject): JsonObject
   return requestType === 'ClearPasscode' ? { ...content, [UNLOCK_TOKEN]: { $data: '' } } : content;
 }
 
+export type ReadingOfProfile = Promise<Outcome<ReadProfile, ProfileRefusal>>;
+
 export async function judgeSpecialCase(
-  { requestType, command, allowUnknown = false }: JudgedCommand,
+  { requestType, command }: JudgedCommand,
   target: CatalogTarget,
-  { isEnrollmentProfile }: AdmissionOptions,
+  read: (profile: Bytes) => ReadingOfProfile,
 ): Promise<readonly CommandProblem[]> {
   switch (requestType) {
     case 'ClearPasscode':
@@ -47,8 +50,7 @@ export async function judgeSpecialCase(
       return APP_KEYS.some((key) => command.has(key)) ? [] : [missingApp(target)];
     case 'InstallProfile': {
       const payload = command.get('Payload');
-      if (!(payload instanceof Uint8Array)) return [];
-      return judgeProfile(payload, target, { allowUnknown, isEnrollmentProfile });
+      return payload instanceof Uint8Array ? judgeProfile(await read(payload), target) : [];
     }
     default:
       return [];
@@ -66,15 +68,13 @@ function missingApp({ platform }: CatalogTarget): CommandProblem {
 }
 
 async function judgeProfile(
-  payload: Bytes,
+  profile: Awaited<ReadingOfProfile>,
   target: CatalogTarget,
-  options: { readonly allowUnknown: boolean; readonly isEnrollmentProfile: (identifier: string) => boolean },
 ): Promise<readonly CommandProblem[]> {
-  const profile = await readProfile(payload, options);
   if (!profile.ok) return profileProblems(profile.refusal);
   const catalog = await loadCatalog('profile');
   // By type alone: a device passes over keys of other platforms, and one profile may be meant for both.
-  return profile.value.payloadTypes.flatMap((type) => {
+  return profile.value.details.payloadTypes.flatMap((type) => {
     if (type === BY_HAND_ONLY) return [inProfile('profile', `not ${type}: only a person may install it`)];
     const entry = catalog.find(type);
     const unsupported = entry === null ? null : entryUnsupported(entry, target);

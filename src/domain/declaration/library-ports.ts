@@ -54,8 +54,10 @@ export interface LibraryStore {
     change: Change,
     upload?: SealedUpload | null,
   ): Promise<boolean>;
-  /** False when the token is another, or something refers to it. */
-  remove(identifier: string, serverToken: string): Promise<boolean>;
+  /** False when the token is another, or something refers to it, or, without force, it is a profile that devices have. */
+  remove(identifier: string, serverToken: string, force: boolean): Promise<boolean>;
+  /** Devices that have a profile by a command, or are to. */
+  devicesWith(identifier: string): Promise<number>;
   holders(identifier: string): Promise<Holders>;
   /** Of those that exist. */
   kindsOf(identifiers: readonly string[]): Promise<ReadonlyMap<string, DeclarationKind>>;

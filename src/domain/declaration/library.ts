@@ -132,9 +132,11 @@ export class Declarations implements DeclarationLibrary {
     return written.ok ? ok({ changed: next, waiting: written.value }) : written;
   }
 
+  /** `force` leaves a profile on the devices that have it by a command. */
   async remove(
     name: string,
     precondition: Precondition | null,
+    force = false,
   ): Promise<Outcome<{ removed: true }, RemoveRefusal>> {
     const identifier = parseOwnIdentifier(name);
     if (!identifier.ok) return identifier;
@@ -143,10 +145,12 @@ export class Declarations implements DeclarationLibrary {
     if (current === null) return refuse({ kind: 'unknown-declaration', identifier: identifier.value });
     if (precondition !== null && !holds(precondition, current))
       return refuse({ kind: 'precondition-failed' });
-    if (await store.remove(identifier.value, current.serverToken)) return ok({ removed: true });
+    if (await store.remove(identifier.value, current.serverToken, force)) return ok({ removed: true });
     const holders = await store.holders(identifier.value);
-    const free = holders.declarations.length + holders.sets.length === 0;
-    return refuse(free ? { kind: 'precondition-failed' } : { kind: 'still-referenced', holders });
+    if (holders.declarations.length + holders.sets.length > 0)
+      return refuse({ kind: 'still-referenced', holders });
+    const devices = force ? 0 : await store.devicesWith(identifier.value);
+    return refuse(devices === 0 ? { kind: 'precondition-failed' } : { kind: 'profile-installed', devices });
   }
 
   /** Why a draft cannot take the place of what is stored. */

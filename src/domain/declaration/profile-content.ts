@@ -1,15 +1,17 @@
 /**
  * A configuration profile as an administrator uploads it for `com.apple.configuration.legacy`, checked against the
- * catalog. Its bytes are kept as they came: a signature around them is the signer's, and the device judges it. A
- * profile that would manage the device, or replace the one that does, is refused: applied or removed with a
+ * catalog. Its bytes are kept as they came, XML or binary: a signature around them is the signer's, and the device
+ * judges it. A profile that would manage the device, or replace the one that does, is refused: applied or removed with a
  * declaration it could end the enrollment, which erases a watch. Encrypted profiles cannot be read here and are refused.
  */
 import { parseSignedData } from '../../pki/cms-signed.ts';
-import { type ContentProblem, type InvalidContent, validate } from '../../protocol/catalog/validate.ts';
-import { type JsonObject, type JsonValue, plistToJson } from '../../protocol/plist/json.ts';
-import { isBinaryPlist, parsePlistDict } from '../../protocol/plist/parse.ts';
+import type { InvalidContent } from '../../protocol/catalog/validate.ts';
+import { type JsonObject, plistToJson } from '../../protocol/plist/json.ts';
+import { parsePlistDict } from '../../protocol/plist/parse.ts';
+import type { PlistDict } from '../../protocol/plist/value.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
+import { profileProblems } from '../profile/judge.ts';
 import { UPLOAD_BYTES_MAX, type UploadTooLarge } from './asset-content.ts';
 
 export interface ProfileDetails {
@@ -36,43 +38,58 @@ export interface ProfileOptions {
 
 /** Only ASN.1 begins so: an XML document begins with `<`, white space or a byte order mark. */
 const SEQUENCE = 0x30;
+/** What signing may add to a profile that was of the greatest size without: three certificates and a signature. */
+const SIGNATURE_BYTES_MAX = 16 * 1024;
 const MANAGEMENT = 'com.apple.mdm';
+
+export interface ReadProfile {
+  readonly details: ProfileDetails;
+  readonly profile: PlistDict;
+}
 
 export async function readProfile(
   bytes: Bytes,
   { allowUnknown, isEnrollmentProfile }: ProfileOptions,
-): Promise<Outcome<ProfileDetails, ProfileRefusal>> {
-  const parsed = parseProfile(bytes);
-  if (!parsed.ok) return parsed;
-  const profile = parsed.value;
+): Promise<Outcome<ReadProfile, ProfileRefusal>> {
+  const plist = parseProfile(bytes);
+  if (!plist.ok) return plist;
+  const profile = plistToJson(plist.value) as JsonObject;
   if (managesDevice(profile, isEnrollmentProfile)) return refuse({ kind: 'enrollment-profile' });
   // Beside payloads that can be read as well: what is in it could manage the device.
   if (profile['IsEncrypted'] === true || profile['EncryptedPayloadContent'] !== undefined)
     return malformed('encrypted: send it as it was before');
-  const problems = await problemsOf(profile, allowUnknown);
+  const problems = await profileProblems(profile, allowUnknown);
   if (problems.length > 0) return refuse({ kind: 'invalid-content', problems });
   const payloads = profile['PayloadContent'] as readonly JsonObject[];
   const types = payloads.map((payload) => String(payload['PayloadType']));
   const name = profile['PayloadDisplayName'];
-  return ok({
+  const details: ProfileDetails = {
     payloadIdentifier: String(profile['PayloadIdentifier']),
     payloadUuid: String(profile['PayloadUUID']),
     displayName: typeof name === 'string' ? name : null,
     payloadTypes: [...new Set(types)],
-    signed: bytes[0] === SEQUENCE,
-  });
+    signed: isSigned(bytes),
+  };
+  return ok({ details, profile: plist.value });
 }
 
-/** What is in it, unchecked. */
-export function parseProfile(bytes: Bytes): Outcome<JsonObject, ProfileRefusal> {
-  if (bytes.length > UPLOAD_BYTES_MAX)
-    return refuse({ kind: 'upload-too-large', bytesMax: UPLOAD_BYTES_MAX });
-  const content = bytes[0] === SEQUENCE ? signedContent(bytes) : ok(bytes);
+/** What is in it, out of its signature if it has one, and unchecked. */
+export function parseProfile(bytes: Bytes): Outcome<PlistDict, ProfileRefusal> {
+  const bytesMax = UPLOAD_BYTES_MAX + (isSigned(bytes) ? SIGNATURE_BYTES_MAX : 0);
+  if (bytes.length > bytesMax) return refuse({ kind: 'upload-too-large', bytesMax });
+  const content = isSigned(bytes) ? signedContent(bytes) : ok(bytes);
   if (!content.ok) return content;
-  if (isBinaryPlist(content.value)) return malformed('a binary property list: send it as XML');
   const plist = parsePlistDict(content.value);
-  if (!plist.ok) return malformed(`${plist.refusal.reason}, at ${plist.refusal.offset}`);
-  return ok(plistToJson(plist.value) as JsonObject);
+  return plist.ok ? plist : malformed(`${plist.refusal.reason}, at ${plist.refusal.offset}`);
+}
+
+/** From the stored details. What was stored before this was asked is signed: whoever wants it as it is says so. */
+export function signedOnDelivery({ signed, sign }: JsonObject): boolean {
+  return signed !== true && sign !== false;
+}
+
+function isSigned(bytes: Bytes): boolean {
+  return bytes[0] === SEQUENCE;
 }
 
 function managesDevice(profile: JsonObject, isEnrollmentProfile: (identifier: string) => boolean): boolean {
@@ -90,23 +107,6 @@ function signedContent(bytes: Bytes): Outcome<Bytes, ProfileRefusal> {
   }
   const { content } = cms.value;
   return content === null ? malformed('signed, and without its content') : ok(content);
-}
-
-async function problemsOf(profile: JsonObject, allowUnknown: boolean): Promise<readonly ContentProblem[]> {
-  const top = await validate('profile', 'TopLevel', profile, undefined, { allowUnknown });
-  if (!top.ok) return top.refusal.problems;
-  const payloads = profile['PayloadContent'] as readonly JsonValue[];
-  for (const [index, payload] of payloads.entries()) {
-    const path = `PayloadContent[${index}]`;
-    const members = payload as JsonObject;
-    const type = members['PayloadType'];
-    if (typeof type !== 'string')
-      return [{ path: `${path}.PayloadType`, rule: 'required', expected: 'a key that must be present' }];
-    const valid = await validate('profile', type, members, undefined, { allowUnknown });
-    if (!valid.ok)
-      return valid.refusal.problems.map((problem) => ({ ...problem, path: `${path}.${problem.path}` }));
-  }
-  return [];
 }
 
 function malformed(reason: string) {

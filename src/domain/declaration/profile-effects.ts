@@ -3,8 +3,9 @@
  * managed here or not; with Always-On VPN no watch can be paired, and a paired one loses what it sends through the
  * phone. A profile that cannot be read has no effects: it is refused where it is checked.
  */
-import type { JsonObject, JsonValue } from '../../protocol/plist/json.ts';
+import { type JsonObject, type JsonValue, plistToJson } from '../../protocol/plist/json.ts';
 import type { Bytes } from '../../std/bytes.ts';
+import { payloadsOf } from '../profile/judge.ts';
 import { parseProfile } from './profile-content.ts';
 
 export interface ProfileEffects {
@@ -12,10 +13,18 @@ export interface ProfileEffects {
   readonly alwaysOnVpn: boolean;
 }
 
+/** An order for many devices asks for the same bytes again and again. */
+const known = new WeakMap<Bytes, ProfileEffects>();
+
 export function effectsOfProfile(bytes: Bytes): ProfileEffects {
+  const effects = known.get(bytes) ?? readEffects(bytes);
+  known.set(bytes, effects);
+  return effects;
+}
+
+function readEffects(bytes: Bytes): ProfileEffects {
   const profile = parseProfile(bytes);
-  const content: JsonValue = profile.ok ? (profile.value['PayloadContent'] ?? null) : null;
-  const payloads = Array.isArray(content) ? content.map((payload) => (payload ?? {}) as JsonObject) : [];
+  const payloads = profile.ok ? payloadsOf(plistToJson(profile.value) as JsonObject) : [];
   const some = (type: string, key: string, value: JsonValue) =>
     payloads.some((payload) => payload['PayloadType'] === type && payload[key] === value);
   return {

@@ -10,6 +10,7 @@ import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { DeviceStatus, UnknownDevice } from '../admin/services.ts';
 import type { Devices } from '../enrollment/device.ts';
+import { factText, withFacts } from '../enrollment/facts.ts';
 import type { Enrollment } from '../enrollment/state.ts';
 import type { Udid } from '../ids.ts';
 import type { StatusChange, StatusItem } from './status-merge.ts';
@@ -19,8 +20,6 @@ import { isSecretStatusItem, MASK, maskReport, maskSecrets } from './status-secr
 export const REPORTS_KEPT = 10;
 /** A first report of a phone has some 15 KiB; of a larger one only the size is kept. */
 export const REPORT_KEPT_BYTES_MAX = 64 * 1024;
-/** Versions and models have some 10 characters; what is longer is none. */
-const FACT_CHARS_MAX = 64;
 
 export interface KeptReport {
   readonly atMs: EpochMs;
@@ -46,19 +45,16 @@ export function statusChange(report: StatusReport, values: ReadonlyMap<string, J
 
 /** What the device says of itself outranks what it said at Authenticate; the same enrollment if nothing differs. */
 export function withReportedFacts(enrollment: Enrollment, values: StatusChange['values']): Enrollment {
-  const productName = factOf(values, 'device.model.identifier') ?? enrollment.productName;
-  const osVersion = factOf(values, 'device.operating-system.version') ?? enrollment.osVersion;
-  const buildVersion = factOf(values, 'device.operating-system.build-version') ?? enrollment.buildVersion;
-  const same =
-    productName === enrollment.productName &&
-    osVersion === enrollment.osVersion &&
-    buildVersion === enrollment.buildVersion;
-  return same ? enrollment : { ...enrollment, productName, osVersion, buildVersion };
+  return withFacts(enrollment, {
+    productName: factOf(values, 'device.model.identifier'),
+    osVersion: factOf(values, 'device.operating-system.version'),
+    buildVersion: factOf(values, 'device.operating-system.build-version'),
+    supervised: null,
+  });
 }
 
 function factOf(values: StatusChange['values'], name: string): string | null {
-  const value: unknown = JSON.parse(values.get(name) ?? 'null');
-  return typeof value === 'string' && value !== '' && value.length <= FACT_CHARS_MAX ? value : null;
+  return factText(JSON.parse(values.get(name) ?? 'null'));
 }
 
 /** For administrators: the device's own object answers, so nothing is behind. */

@@ -89,6 +89,8 @@ export function decideAuthenticate(
     identityIssuedAtMs: identity.issuedAtMs,
     startedAtMs: nowMs,
     enrolledAtMs: null,
+    endedAtMs: null,
+    presumedEnd: null,
   };
   return ok({ enrollment: fresh, reset: true, pairingStep: 'authenticated' });
 }
@@ -133,7 +135,7 @@ export function decideTokenUpdate(
 }
 
 /** CheckOut ends the enrollment and forgets every secret of it; the record of who it was stays. */
-export function decideCheckOut(enrollment: Enrollment): EnrollmentChange {
+export function decideCheckOut(enrollment: Enrollment, nowMs: EpochMs): EnrollmentChange {
   return {
     enrollment: {
       ...enrollment,
@@ -142,8 +144,14 @@ export function decideCheckOut(enrollment: Enrollment): EnrollmentChange {
       pushMagic: null,
       unlockToken: null,
       bootstrapToken: null,
+      endedAtMs: nowMs,
     },
     reset: true,
     pairingStep: null,
   };
+}
+
+/** A device that speaks again is not gone. The same enrollment if nobody thought so. */
+export function decideHeard(enrollment: Enrollment): Enrollment {
+  return enrollment.presumedEnd === null ? enrollment : { ...enrollment, presumedEnd: null };
 }

@@ -14,6 +14,7 @@ import type { KeptReport } from '../declaration/status.ts';
 import type { StatusChange, StatusItem, StatusMergeRefusal } from '../declaration/status-merge.ts';
 import type { CommandUuid, Platform, Udid } from '../ids.ts';
 import type { AuthenticateFacts, TokenUpdateFacts } from './decisions.ts';
+import type { ReportedFacts } from './facts.ts';
 import type { DeviceRefusal, Enrollment, ExpectedIdentity } from './state.ts';
 
 export interface DeviceReport {
@@ -21,8 +22,8 @@ export interface DeviceReport {
   readonly commandUuid: CommandUuid | null;
   /** The device's plist as it came; kept as the command's result. Empty for Idle. */
   readonly raw: Bytes;
-  /** `IsSupervised` when the result told it. */
-  readonly supervised: boolean | null;
+  /** What the result told of the device; null when it is no such result. */
+  readonly facts: ReportedFacts | null;
 }
 
 /** The command that is outstanding, as its object keeps it. */

@@ -35,7 +35,19 @@ export class FreshDirectory implements DeviceDirectory, EnrollmentStandings {
   async find(udid: Udid): Promise<DeviceRecord | null> {
     if (!(await this.#index.isKnown(udid))) return null;
     await this.#devices.of(udid).flush();
-    return this.#index.find(udid);
+    const record = await this.#index.find(udid);
+    if (record === null || record.phone === null) return record;
+    // What became of its iPhone is that object's to tell.
+    await this.#devices.of(record.phone).flush();
+    return this.#heard(await this.#index.find(udid));
+  }
+
+  /** When a device spoke last, the index knows by the quarter of an hour; whether it did since its iPhone left, counts. */
+  async #heard(record: DeviceRecord | null): Promise<DeviceRecord | null> {
+    const gone = record?.presumedGone ?? null;
+    if (record === null || gone === null || gone.device === record.udid) return record;
+    const lastSeenAtMs = (await this.#devices.of(record.udid).describe())?.lastSeenMs ?? record.lastSeenAtMs;
+    return lastSeenAtMs > gone.atMs ? { ...record, lastSeenAtMs, presumedGone: null } : record;
   }
 
   /** What enrollment a UDID has, as its own object says. */

@@ -10,6 +10,7 @@ import type { Attempts } from '../command/queue.ts';
 import type { FleetStatus } from '../declaration/fleet-status.ts';
 import type { DeviceEvent } from '../event/event.ts';
 import type { Platform, SerialNumber, Udid } from '../ids.ts';
+import type { EnrollmentEnd, PresumedEnd } from './ending.ts';
 import type { Enrollment, EnrollmentState } from './state.ts';
 
 export interface DeviceProjection {
@@ -25,17 +26,39 @@ export interface DeviceProjection {
   readonly enrolledAtMs: EpochMs | null;
   readonly lastSeenMs: EpochMs;
   readonly revision: number;
+  /** Absent in what was written before enrollments had a history. */
+  readonly history?: EnrollmentHistory;
+}
+
+/** What is kept of each enrollment that a device had. */
+export interface EnrollmentHistory {
+  readonly enrollmentId: string;
+  readonly startedAtMs: EpochMs;
+  readonly ended: EnrollmentEnd | null;
+  readonly endedAtMs: EpochMs | null;
+  readonly presumedEnd: PresumedEnd | null;
 }
 
 export function projectionOf(
   udid: Udid,
   enrollment: Enrollment,
-  seen: { readonly revision: number; readonly lastSeenMs: EpochMs },
+  seen: { readonly revision: number; readonly lastSeenMs: EpochMs; readonly replacedAtMs?: EpochMs },
 ): DeviceProjection {
   const { serial, platform, state, productName, osVersion, buildVersion } = enrollment;
   const { phoneUdid, pairingId, enrolledAtMs } = enrollment;
+  const { revision, lastSeenMs, replacedAtMs } = seen;
   const named = { udid, serial, platform, state, productName, osVersion, buildVersion };
-  return { ...named, phoneUdid, pairingId, enrolledAtMs, ...seen };
+  const history = historyOf(enrollment, replacedAtMs);
+  return { ...named, phoneUdid, pairingId, enrolledAtMs, lastSeenMs, revision, history };
+}
+
+/** Of one that checked out and is replaced later, the first counts. */
+function historyOf(enrollment: Enrollment, replacedAtMs: EpochMs | undefined): EnrollmentHistory {
+  const { enrollmentId, startedAtMs, presumedEnd, endedAtMs } = enrollment;
+  const of = { enrollmentId, startedAtMs, presumedEnd };
+  if (enrollment.state === 'checked-out') return { ...of, ended: 'checked-out', endedAtMs };
+  if (replacedAtMs === undefined) return { ...of, ended: null, endedAtMs: null };
+  return { ...of, ended: 'replaced', endedAtMs: replacedAtMs };
 }
 
 /** How often a command went out, as of now: absolute, so that it may be told twice. Null where it was not counted. */

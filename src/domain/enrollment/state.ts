@@ -5,6 +5,7 @@
 import type { Bytes } from '../../std/bytes.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Platform, SerialNumber } from '../ids.ts';
+import type { PresumedEnd } from './ending.ts';
 
 /** `authenticated` is "started"; TokenUpdate makes it `enrolled` (Apple: push only after the first one). */
 export type EnrollmentState = 'authenticated' | 'enrolled' | 'checked-out';
@@ -30,12 +31,16 @@ export interface Enrollment {
   readonly productName: string | null;
   readonly osVersion: string | null;
   readonly buildVersion: string | null;
-  /** As far as a command result has told; null is "not known". */
+  /** As far as the device has told; null is "not known". */
   readonly supervised: boolean | null;
   /** When the certificate that Authenticated was issued: only one issued later may begin the next enrollment. */
   readonly identityIssuedAtMs: EpochMs;
   readonly startedAtMs: EpochMs;
   readonly enrolledAtMs: EpochMs | null;
+  /** When it checked out. */
+  readonly endedAtMs: EpochMs | null;
+  /** Why the device is expected to be gone although it did not check out. */
+  readonly presumedEnd: PresumedEnd | null;
 }
 
 /** A certificate issued here for this device that has not spoken yet. */

@@ -37,6 +37,8 @@ const ENVELOPE = [
   ...['PayloadDisplayName', 'PayloadDescription', 'PayloadOrganization'],
 ];
 const BY_HAND = 'com.apple.declarations';
+/** In the catalog beside payload types: the profile's own keys, and those of every payload. */
+const NO_TYPES = ['TopLevel', 'CommonPayloadKeys'];
 /** Keys of the profile itself, as the input calls them. */
 const PROFILE_PATHS: Readonly<Record<string, string>> = {
   RemovalDate: 'removalDate',
@@ -161,6 +163,8 @@ async function judgePart(
   for (const name of ENVELOPE)
     if (Object.hasOwn(draft.keys, name))
       found.problem(name, 'reserved-key', 'no such key: the server writes it');
+  if (NO_TYPES.includes(type))
+    all.problem({ path: `${place}.type`, rule: 'unknown-type', expected: 'a type in the catalog' });
   if (type === BY_HAND)
     all.problem({
       path: `${place}.type`,

@@ -97,21 +97,22 @@ export class HeldDeclarations {
       store.saveProgress({ capabilities });
       this.#compile(nowMs);
     }
-    this.#learn(enrollment, report.status.values, nowMs);
+    this.became(withReportedFacts(enrollment, report.status.values), nowMs);
     const { fleet, events } = merged.value;
     if (fleet !== null) revisions.projectStatus(fleet);
     revisions.happened([...events, ...declared], nowMs);
     return ok(null);
   }
 
-  /** The report may say which device and which system this is now. */
-  #learn(enrollment: Enrollment, values: DeclarationReport['status']['values'], nowMs: EpochMs): void {
-    const known = withReportedFacts(enrollment, values);
-    if (known === enrollment) return;
-    this.#rooms.store.saveEnrollment(known);
-    this.#rooms.revisions.project(this.#rooms.lastSeenMs);
-    const { osVersion, productName } = enrollment;
-    if (known.osVersion !== osVersion || known.productName !== productName) this.#compile(nowMs);
+  /** The device told which device and which system it is now, or that it leaves or stays. */
+  became(known: Enrollment, nowMs: EpochMs): void {
+    const { store, revisions, lastSeenMs } = this.#rooms;
+    const before = store.enrollment;
+    if (known === before) return;
+    store.saveEnrollment(known);
+    revisions.project(lastSeenMs);
+    const another = known.osVersion !== before?.osVersion || known.productName !== before?.productName;
+    if (another) this.#compile(nowMs);
   }
 
   /** What its manifest is compiled for has changed. */

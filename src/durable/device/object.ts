@@ -19,6 +19,7 @@ import {
   decideAuthenticate,
   decideCaller,
   decideCheckOut,
+  decideHeard,
   decideTokenUpdate,
   type EnrollmentChange,
   mayBegin,
@@ -55,6 +56,7 @@ import statusOutbox from './schema/0003_status_outbox.sql';
 import declare from './schema/0004_declare.sql';
 import eventsOutbox from './schema/0005_events_outbox.sql';
 import sealedCommands from './schema/0006_sealed_commands.sql';
+import ending from './schema/0007_ending.sql';
 import { CommandSession } from './session.ts';
 import { StatusStore } from './status-store.ts';
 import { DeviceStore } from './store.ts';
@@ -62,7 +64,10 @@ import { DeviceStore } from './store.ts';
 /** `last seen` reaches storage this often: a fleet that polls every minute costs one write in fifteen. */
 const LAST_SEEN_FLUSH_MS = 15 * MINUTE_MS;
 
-const IDLE: DeviceReport = { status: 'Idle', commandUuid: null, raw: new Uint8Array(0), supervised: null };
+/** Of a message that does not say that a device which was expected to leave stays. */
+const UNDECIDED = { stays: false };
+
+const IDLE: DeviceReport = { status: 'Idle', commandUuid: null, raw: new Uint8Array(0), facts: null };
 
 export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   readonly #drain: OutboxDrain;
@@ -74,7 +79,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
 
   constructor(ctx: DurableObjectState, env: Env, outbox: DeviceOutboxPort, newUuid: () => string) {
     super(ctx, env);
-    migrate(ctx.storage, [init, status, statusOutbox, declare, eventsOutbox, sealedCommands]);
+    migrate(ctx.storage, [init, status, statusOutbox, declare, eventsOutbox, sealedCommands, ending]);
     this.#newUuid = newUuid;
     this.#store = new DeviceStore(ctx.storage.sql);
     this.#manifest = new ManifestStore(ctx.storage.sql);
@@ -114,10 +119,15 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     const { enrollment } = this.#store;
     // Its first reply may have been lost: saying it again is no error.
     if (enrollment?.state === 'checked-out' && enrollment.pin === digest) return ok(null);
-    return this.#asCaller(digest, nowMs, (current) => {
-      this.#apply(decideCheckOut(current), nowMs);
-      return null;
-    });
+    return this.#asCaller(
+      digest,
+      nowMs,
+      (current) => {
+        this.#apply(decideCheckOut(current, nowMs), nowMs);
+        return null;
+      },
+      UNDECIDED,
+    );
   }
 
   /** A message on the command channel: commits the result, if it is one, and says what comes next. */
@@ -126,9 +136,9 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
       this.#touch(nowMs);
       return ok({ kind: 'empty' });
     }
-    return this.#asCaller(digest, nowMs, ({ enrollmentId }) =>
-      this.#session.report(enrollmentId, report, nowMs),
-    );
+    const act = ({ enrollmentId }: Enrollment) => this.#session.report(enrollmentId, report, nowMs);
+    // What follows a result in the same session is no sign that the device stays; another session is.
+    return this.#asCaller(digest, nowMs, act, report.status === 'Idle' ? undefined : UNDECIDED);
   }
 
   /** `report` of an Idle, which most requests are. Null stands for `empty`: a bare value costs less to bring across. */
@@ -142,7 +152,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
    * cleared only if nobody told of new work since `report` answered.
    */
   offer(digest: string, offer: Offer, nowMs: EpochMs): Outcome<Delivery | null, DeviceRefusal> {
-    return this.#asCaller(digest, nowMs, () => this.#session.offer(offer, nowMs));
+    return this.#asCaller(digest, nowMs, () => this.#session.offer(offer, nowMs), UNDECIDED);
   }
 
   /** The command that is out cannot be handed over: it ends as failed, and something else may come next. */
@@ -152,9 +162,9 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     status: GivenUp,
     nowMs: EpochMs,
   ): Outcome<ConnectStep, DeviceRefusal> {
-    return this.#asCaller(digest, nowMs, ({ enrollmentId }) =>
-      this.#session.giveUp(enrollmentId, commandUuid, status, nowMs),
-    );
+    const act = ({ enrollmentId }: Enrollment) =>
+      this.#session.giveUp(enrollmentId, commandUuid, status, nowMs);
+    return this.#asCaller(digest, nowMs, act, UNDECIDED);
   }
 
   /**
@@ -254,6 +264,7 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
     return new CommandSession(this.#store, this.#declare, {
       udid: this.#udid,
       post: (message) => this.#post(message),
+      became: (enrollment, nowMs) => this.#declarations.became(enrollment, nowMs),
       happened: (event, nowMs) => this.#revisions.happened([event], nowMs),
     });
   }
@@ -287,13 +298,15 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
   #isIdle(digest: string): boolean {
     const { enrollment, outstanding, workWaits, declare, deferred } = this.#store;
     const known = enrollment !== null && enrollment.state !== 'checked-out' && enrollment.pin === digest;
-    return known && outstanding === null && !workWaits && declare === null && deferred.length === 0;
+    const waits = outstanding !== null || workWaits || declare !== null || deferred.length > 0;
+    return known && !waits && enrollment.presumedEnd === null;
   }
 
   #asCaller<T>(
     digest: string,
     nowMs: EpochMs,
     act: (enrollment: Enrollment) => T,
+    { stays } = { stays: true },
   ): Outcome<T, DeviceRefusal> {
     const caller = decideCaller(this.#store.enrollment, this.#store.expected, digest);
     if (!caller.ok) return caller;
@@ -302,7 +315,8 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
         this.#store.saveEnrollment(caller.value);
         this.#store.forgetRenewals();
       }
-      return act(caller.value);
+      if (stays) this.#declarations.became(decideHeard(caller.value), nowMs);
+      return act(this.#store.enrollment ?? caller.value);
     });
     this.#touch(nowMs);
     return ok(value);
@@ -318,6 +332,8 @@ export class DeviceObject extends DurableObject<Env> implements Served<Device> {
       if (this.#status.reset()) this.#revisions.projectStatus({});
       store.forgetExpected(enrollment.identityIssuedAtMs);
       if (before !== null) this.#end(before.enrollmentId, nowMs);
+      const replaced = before !== null && before.enrollmentId !== enrollment.enrollmentId;
+      if (replaced) this.#revisions.projectReplaced(before, nowMs);
     }
     const { pairingStep: step } = change;
     const { pairingId } = enrollment;

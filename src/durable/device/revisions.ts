@@ -4,6 +4,7 @@
  */
 import type { FleetStatus } from '../../domain/declaration/fleet-status.ts';
 import { type DeviceMessage, projectionOf } from '../../domain/enrollment/outbox.ts';
+import type { Enrollment } from '../../domain/enrollment/state.ts';
 import { batchEvents, type DeviceEvent } from '../../domain/event/event.ts';
 import type { Udid } from '../../domain/ids.ts';
 import type { EpochMs } from '../../std/time.ts';
@@ -25,6 +26,14 @@ export class Revisions {
     if (enrollment === null) return;
     const revision = this.#next({ lastSeenMs });
     const device = projectionOf(this.#udid, enrollment, { revision, lastSeenMs });
+    this.#post({ kind: 'projection', device });
+  }
+
+  /** What became of an enrollment that another takes the place of; D1 has to hear of both. */
+  projectReplaced(enrollment: Enrollment, replacedAtMs: EpochMs): void {
+    const { lastSeenMs } = this.#store.progress;
+    const revision = this.#next();
+    const device = projectionOf(this.#udid, enrollment, { revision, lastSeenMs, replacedAtMs });
     this.#post({ kind: 'projection', device });
   }
 

@@ -1,5 +1,6 @@
 /** The device object's rows and their types, one reader and one writer a table. No decisions here. */
 import type { Outstanding } from '../../domain/command/queue.ts';
+import type { OwnSign } from '../../domain/enrollment/ending.ts';
 import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
 import type { Enrollment, ExpectedIdentity } from '../../domain/enrollment/state.ts';
 import type { CommandUuid, Platform, SerialNumber } from '../../domain/ids.ts';
@@ -60,6 +61,17 @@ export function readEnrollment(sql: SqlStorage): Enrollment | null {
     identityIssuedAtMs: row['identity_issued_at_ms'] as EpochMs,
     startedAtMs: row['started_at_ms'] as EpochMs,
     enrolledAtMs: row['enrolled_at_ms'] as EpochMs | null,
+    endedAtMs: row['ended_at_ms'] as EpochMs | null,
+    presumedEnd: readPresumedEnd(row),
+  };
+}
+
+function readPresumedEnd(row: Row): Enrollment['presumedEnd'] {
+  if (row['presumed'] === null) return null;
+  return {
+    why: row['presumed'] as OwnSign,
+    commandUuid: row['presumed_by'] as CommandUuid,
+    atMs: row['presumed_at_ms'] as EpochMs,
   };
 }
 
@@ -67,8 +79,9 @@ export function writeEnrollment(sql: SqlStorage, e: Enrollment): void {
   sql.exec(
     `INSERT OR REPLACE INTO enrollment (one, enrollment_id, state, pin, platform, serial, pairing_id, phone_udid,
        topic, push_token, push_magic, unlock_token, bootstrap_token, product_name, os_version, build_version,
-       supervised, identity_issued_at_ms, started_at_ms, enrolled_at_ms)
-     VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       supervised, identity_issued_at_ms, started_at_ms, enrolled_at_ms, ended_at_ms, presumed, presumed_by,
+       presumed_at_ms)
+     VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     e.enrollmentId,
     e.state,
     e.pin,
@@ -88,6 +101,10 @@ export function writeEnrollment(sql: SqlStorage, e: Enrollment): void {
     e.identityIssuedAtMs,
     e.startedAtMs,
     e.enrolledAtMs,
+    e.endedAtMs,
+    e.presumedEnd?.why ?? null,
+    e.presumedEnd?.commandUuid ?? null,
+    e.presumedEnd?.atMs ?? null,
   );
 }
 
@@ -140,6 +157,7 @@ export function readOutstanding(sql: SqlStorage): Outstanding | null {
     expiresAtMs: row['expires_at_ms'] as EpochMs | null,
     deliveries: row['deliveries'] as number,
     notNows: row['not_nows'] as number,
+    farewell: row['farewell'] as OwnSign | null,
   };
 }
 
@@ -150,8 +168,8 @@ export function writeOutstanding(sql: SqlStorage, outstanding: Outstanding | nul
   }
   sql.exec(
     `INSERT OR REPLACE INTO outstanding (one, command_uuid, request_type, body, sealed, delivered_at_ms,
-       expires_at_ms, deliveries, not_nows)
-     VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       expires_at_ms, deliveries, not_nows, farewell)
+     VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     outstanding.commandUuid,
     outstanding.requestType,
     outstanding.body.bytes,
@@ -160,6 +178,7 @@ export function writeOutstanding(sql: SqlStorage, outstanding: Outstanding | nul
     outstanding.expiresAtMs,
     outstanding.deliveries,
     outstanding.notNows,
+    outstanding.farewell ?? null,
   );
 }
 
@@ -232,10 +251,14 @@ export function writeMessage(sql: SqlStorage, message: DeviceMessage): void {
   );
 }
 
-/** What a newer message replaces: of the same command, of the same step of the same pairing, or of its kind. Events stay. */
+/**
+ * What a newer message replaces: of the same command, of the same enrollment, of the same step of the same pairing, or of
+ * its kind. Events stay.
+ */
 function keyOf(message: DeviceMessage): string {
   if ('commandUuid' in message) return message.commandUuid;
   if (message.kind === 'reset') return message.enrollmentId;
+  if (message.kind === 'projection') return message.device.history?.enrollmentId ?? message.kind;
   if (message.kind === 'events') return String(message.revision);
   return message.kind === 'pairing' ? `${message.pairingId} ${message.step}` : message.kind;
 }

@@ -5,7 +5,9 @@
 import { type GivenUp, takesUnlockToken } from '../../domain/command/content.ts';
 import { chooseCandidate, decideNext, decideReport, type ReportEffect } from '../../domain/command/queue.ts';
 import type { ConnectStep, Delivery, DeviceReport, Offer } from '../../domain/enrollment/device.ts';
+import { withFacts } from '../../domain/enrollment/facts.ts';
 import type { DeviceMessage, Sent } from '../../domain/enrollment/outbox.ts';
+import type { Enrollment } from '../../domain/enrollment/state.ts';
 import type { DeviceEvent } from '../../domain/event/event.ts';
 import type { CommandUuid, Udid } from '../../domain/ids.ts';
 import type { Bytes } from '../../std/bytes.ts';
@@ -16,12 +18,14 @@ import type { DeviceStore } from './store.ts';
 /** One unreadable result could be a mishap on the way, and a second; a device resends the same bytes each time. */
 const UNREADABLE_MAX = 3;
 
-type Result = { readonly status: string; readonly raw: Bytes | null; readonly supervised: boolean | null };
+type Result = Pick<DeviceReport, 'facts'> & { readonly status: string; readonly raw: Bytes | null };
 
 export interface SessionHost {
   readonly udid: Udid;
   readonly post: (message: DeviceMessage) => void;
   readonly happened: (event: DeviceEvent, nowMs: EpochMs) => void;
+  /** What the device told changes what is known of it. */
+  readonly became: (enrollment: Enrollment, nowMs: EpochMs) => void;
 }
 
 export class CommandSession {
@@ -29,7 +33,8 @@ export class CommandSession {
   readonly #declare: DeclareCommand;
   readonly #udid: Udid;
   readonly #post: (message: DeviceMessage) => void;
-  readonly #happened: (event: DeviceEvent, nowMs: EpochMs) => void;
+  readonly #happened: SessionHost['happened'];
+  readonly #became: SessionHost['became'];
 
   constructor(store: DeviceStore, declare: DeclareCommand, host: SessionHost) {
     this.#store = store;
@@ -37,6 +42,7 @@ export class CommandSession {
     this.#udid = host.udid;
     this.#post = host.post;
     this.#happened = host.happened;
+    this.#became = host.became;
   }
 
   report(enrollmentId: string, report: DeviceReport, nowMs: EpochMs): ConnectStep {
@@ -69,9 +75,9 @@ export class CommandSession {
       if (offer.lastStatus !== 'NotNow') this.#wakeForDeferred();
       return null;
     }
-    const { commandUuid, requestType, body, expiresAtMs, deliveries, notNows } = chosen;
-    const attempts = { deliveries: deliveries + 1, notNows };
-    store.saveOutstanding({ commandUuid, requestType, body, expiresAtMs, deliveredAtMs: nowMs, ...attempts });
+    const { commandUuid, requestType, body, expiresAtMs, deliveries, notNows, farewell = null } = chosen;
+    const out = { deliveredAtMs: nowMs, deliveries: deliveries + 1, notNows, farewell };
+    store.saveOutstanding({ commandUuid, requestType, body, expiresAtMs, ...out });
     this.#post({ kind: 'progress', commandUuid, state: 'delivered', sent: this.#sent() });
     return this.#delivery();
   }
@@ -79,7 +85,7 @@ export class CommandSession {
   /** The outstanding command, if it is this one, ends as failed without having reached the device this time. */
   giveUp(enrollmentId: string, commandUuid: CommandUuid, status: GivenUp, nowMs: EpochMs): ConnectStep {
     if (this.#store.outstanding?.commandUuid === commandUuid)
-      this.#settle(commandUuid, 'error', { status, raw: null, supervised: null }, nowMs);
+      this.#settle(commandUuid, 'error', { status, raw: null, facts: null }, nowMs);
     return this.#next(enrollmentId, 'answered', nowMs);
   }
 
@@ -131,7 +137,7 @@ export class CommandSession {
   countUnreadable(nowMs: EpochMs): boolean {
     const { outstanding } = this.#store;
     if (outstanding === null || this.#store.countUnreadable() < UNREADABLE_MAX) return false;
-    const report = { status: 'Unreadable', raw: null, supervised: null };
+    const report = { status: 'Unreadable', raw: null, facts: null };
     this.#settle(outstanding.commandUuid, 'error', report, nowMs);
     return true;
   }
@@ -178,19 +184,22 @@ export class CommandSession {
   }
 
   #settle(commandUuid: CommandUuid, state: 'acknowledged' | 'error', result: Result, nowMs: EpochMs): void {
-    const [sent, requestType] = [this.#sent(), this.#store.outstanding?.requestType ?? null];
+    const { outstanding, enrollment } = this.#store;
+    const [sent, requestType] = [this.#sent(), outstanding?.requestType ?? null];
     const own = this.#store.declare?.commandUuid === commandUuid;
     this.#store.saveOutstanding(null);
     this.#store.settle(commandUuid, 'answered', nowMs);
     this.#declare.ended(commandUuid);
-    const { status, raw, supervised } = result;
+    const { status, raw, facts } = result;
     const of = { udid: this.#udid, commandUuid, requestType };
     this.#post({ kind: 'result', ...of, state, status, answeredAtMs: nowMs, sent, raw });
     // Of the object's own command nobody waits for an answer, unless it is that it cannot be done.
     if (!own || state === 'error')
       this.#happened({ kind: 'command-answered', commandUuid, requestType, state, status }, nowMs);
-    const { enrollment } = this.#store;
-    if (supervised !== null && enrollment !== null) this.#store.saveEnrollment({ ...enrollment, supervised });
+    if (enrollment === null || state === 'error') return;
+    const known = facts === null ? enrollment : withFacts(enrollment, facts);
+    const why = outstanding?.farewell ?? null;
+    this.#became(why === null ? known : { ...known, presumedEnd: { why, commandUuid, atMs: nowMs } }, nowMs);
   }
 
   /** NotNow that was not the session's last word: the device will not come back by itself (handbook section 3). */

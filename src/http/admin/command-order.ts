@@ -158,7 +158,8 @@ function fresh(uuid: string): CommandUuid {
   return parsed.value;
 }
 
-function isNear(at: EpochMs, nowMs: EpochMs): boolean {
+/** Not past, and near enough to be meant. */
+export function isNear(at: EpochMs, nowMs: EpochMs): boolean {
   return at > nowMs && at <= addMs(nowMs, EXPIRY_DAYS_MAX * DAY_MS);
 }
 

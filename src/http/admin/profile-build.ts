@@ -6,22 +6,28 @@
 import { Hono } from 'hono';
 import type { ProfileBuilder } from '../../domain/admin/profile-build-services.ts';
 import type { AdminServices } from '../../domain/admin/services.ts';
-import type { ProfileInput } from '../../domain/admin/upload-services.ts';
-import { PROFILE_CONTENT_TYPE } from '../../domain/declaration/uploads.ts';
+import { UPLOAD_BYTES_MAX } from '../../domain/declaration/asset-content.ts';
+import { PROFILE_CONTENT_TYPE } from '../../domain/declaration/profiles.ts';
 import type { BuiltProfile } from '../../domain/profile/draft.ts';
-import type { Finding } from '../../domain/profile/findings.ts';
-import { type Outcome, ok } from '../../std/outcome.ts';
+import type { Bytes } from '../../std/bytes.ts';
+import { type Outcome, ok, refuse } from '../../std/outcome.ts';
+import { readBody } from '../body.ts';
 import type { AdminContext, AdminEnv } from './env.ts';
 import { readJson, readQuery } from './input.ts';
 import { type AdminRefusal, refused } from './refusals.ts';
-import { profileQuery } from './schemas/asset.ts';
+
+import { profileQuery } from './schemas/profile.ts';
 import { newProfile, profileToBuild } from './schemas/profile-build.ts';
 
 /** A profile of 1 MiB: what is data in it is half again as large in base64 with escapes. */
 const BODY_BYTES_MAX = 2 * 1024 * 1024;
+const PROFILE_TYPES = /^application\/(x-apple-aspen-config|xml) *(;|$)/i;
+const JSON_TYPE = /^application\/json *(;|$)/i;
 
-export interface BuiltInput extends ProfileInput {
-  readonly warnings: readonly Finding[];
+export interface ProfileBody {
+  readonly profile: Bytes;
+  /** Of a description. */
+  readonly built?: Pick<BuiltProfile, 'payloads' | 'warnings'>;
 }
 
 export function profileBuilds({ profileBuilder: builder }: AdminServices): Hono<AdminEnv> {
@@ -44,23 +50,24 @@ export function profileBuilds({ profileBuilder: builder }: AdminServices): Hono<
   return app;
 }
 
-export function isDescription(c: AdminContext): boolean {
-  return /^application\/json *(;|$)/i.test(c.req.header('Content-Type') ?? '');
-}
-
-/** The body of a PUT as the upload that it stands for. */
-export async function readDescription(
+/** The body of a PUT: the profile itself, or its description as the profile that it stands for. */
+export async function readProfileBody(
   c: AdminContext,
   builder: ProfileBuilder,
-  identifier: string,
-  allowUnknown: boolean,
-): Promise<Outcome<BuiltInput, AdminRefusal>> {
+  { identifier, allowUnknown }: { readonly identifier: string; readonly allowUnknown: boolean },
+): Promise<Outcome<ProfileBody, AdminRefusal>> {
+  const contentType = c.req.header('Content-Type') ?? '';
+  if (PROFILE_TYPES.test(contentType)) {
+    const body = await readBody(c.req.raw, UPLOAD_BYTES_MAX);
+    return body.ok ? ok({ profile: body.value }) : body;
+  }
+  if (!JSON_TYPE.test(contentType)) return refuse({ kind: 'not-a-profile' });
   const body = await readJson(c, newProfile, BODY_BYTES_MAX);
   if (!body.ok) return body;
-  const built = await builder.build(identifier, body.value, allowUnknown, c.get('nowMs'));
-  if (!built.ok) return built;
-  const { profile, warnings } = built.value;
-  return ok({ profile, allowUnknown, warnings });
+  const outcome = await builder.build(identifier, body.value, allowUnknown, c.get('nowMs'));
+  if (!outcome.ok) return outcome;
+  const { profile, payloads, warnings } = outcome.value;
+  return ok({ profile, built: { payloads, warnings } });
 }
 
 function wantsProfile(c: AdminContext): boolean {

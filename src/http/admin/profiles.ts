@@ -1,28 +1,23 @@
 /**
  * `/profiles`: uploaded configuration profiles, each behind a declaration of `com.apple.configuration.legacy`. The body
  * of a PUT is the .mobileconfig itself, or its description in JSON (profile-build.ts). The entity tag is the
- * declaration's server token.
+ * declaration's server token. What they were before is in `profile-versions.ts`, which devices have them in
+ * `profile-devices.ts`.
  */
 import { Hono } from 'hono';
 import type { AdminServices } from '../../domain/admin/services.ts';
-import type { ProfileInput, ProfileRecord } from '../../domain/admin/upload-services.ts';
-import { UPLOAD_BYTES_MAX } from '../../domain/declaration/asset-content.ts';
 import { parseDeclarationIdentifier } from '../../domain/declaration/draft.ts';
-import { PROFILE_CONTENT_TYPE } from '../../domain/declaration/uploads.ts';
-import { type Outcome, ok, refuse } from '../../std/outcome.ts';
-import { readBody } from '../body.ts';
+import { PROFILE_CONTENT_TYPE } from '../../domain/declaration/profiles.ts';
 import type { AdminContext, AdminEnv } from './env.ts';
 import { readQuery } from './input.ts';
 import { listPage } from './listing.ts';
 import { readPrecondition } from './precondition.ts';
-import { type BuiltInput, isDescription, readDescription } from './profile-build.ts';
-import { type AdminRefusal, refused } from './refusals.ts';
-import { profileQuery } from './schemas/asset.ts';
+import { readProfileBody } from './profile-build.ts';
+import { profileView } from './profile-views.ts';
+import { refused } from './refusals.ts';
+import { profileQuery, removalQuery } from './schemas/profile.ts';
 import { onlyPage } from './schemas/values.ts';
 import { answerTagged } from './tagged.ts';
-import { timestamp } from './views.ts';
-
-type NewProfile = ProfileInput & Partial<BuiltInput>;
 
 export function profiles({ profiles: library, profileBuilder }: AdminServices): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>();
@@ -30,7 +25,7 @@ export function profiles({ profiles: library, profileBuilder }: AdminServices): 
   app.get('/', async (c) => {
     const query = readQuery(c, onlyPage);
     if (!query.ok) return refused(c, query.refusal);
-    const page = await listPage(['profiles'], query.value, library.list, profileView);
+    const page = await listPage(['profiles'], query.value, library.list.bind(library), profileView);
     return page.ok ? c.json(page.value) : refused(c, page.refusal);
   });
 
@@ -38,17 +33,17 @@ export function profiles({ profiles: library, profileBuilder }: AdminServices): 
     const identifier = parseDeclarationIdentifier(c.req.param('identifier'));
     if (!identifier.ok) return refused(c, identifier.refusal);
     const profile = await library.find(identifier.value);
-    return profile === null
-      ? unknown(c, identifier.value)
-      : answerTagged(c, profileView(profile), profile.serverToken);
+    const verdict = await library.judge(identifier.value);
+    if (profile === null || verdict === null) return unknownProfile(c, identifier.value);
+    return answerTagged(c, { ...profileView(profile), ...verdict }, profile.serverToken);
   });
 
   app.get('/:identifier/content', async (c) => {
     const identifier = parseDeclarationIdentifier(c.req.param('identifier'));
     if (!identifier.ok) return refused(c, identifier.refusal);
-    const content = await library.content(identifier.value);
-    if (content === null) return unknown(c, identifier.value);
-    return c.body(content, 200, { 'Content-Type': PROFILE_CONTENT_TYPE });
+    const content = await library.content(identifier.value, null);
+    if (!content.ok) return refused(c, content.refusal);
+    return c.body(content.value, 200, { 'Content-Type': PROFILE_CONTENT_TYPE });
   });
 
   app.put('/:identifier', async (c) => {
@@ -59,45 +54,35 @@ export function profiles({ profiles: library, profileBuilder }: AdminServices): 
     if (!query.ok) return refused(c, query.refusal);
     const identifier = c.req.param('identifier');
     const allowUnknown = query.value.allowUnknown === 'true';
-    const input = isDescription(c)
-      ? await readDescription(c, profileBuilder, identifier, allowUnknown)
-      : await readUpload(c, allowUnknown);
-    if (!input.ok) return refused(c, input.refusal);
-    const { warnings, ...profile } = input.value;
-    const put = await library.put(identifier, profile, precondition.value, c.get('nowMs'));
+    const body = await readProfileBody(c, profileBuilder, { identifier, allowUnknown });
+    if (!body.ok) return refused(c, body.refusal);
+    const { profile, built } = body.value;
+    const [sign, author] = [query.value.sign === 'true', c.get('admin').id];
+    const order = { profile, allowUnknown, sign, author };
+    const put = await library.put(identifier, order, precondition.value, c.get('nowMs'));
     if (!put.ok) return refused(c, put.refusal);
     const { changed } = put.value;
-    const view = { ...profileView(changed), ...(warnings === undefined ? {} : { warnings }) };
-    return answerTagged(c, view, changed.serverToken, put.value);
+    // Whoever described it is told in the words of the description as well.
+    const answer = { ...profileView(changed), ...(await library.judge(identifier)), built };
+    return answerTagged(c, answer, changed.serverToken, put.value);
   });
 
   app.delete('/:identifier', async (c) => {
     const precondition = readPrecondition(c);
     if (!precondition.ok) return refused(c, precondition.refusal);
-    const removed = await library.remove(c.req.param('identifier'), precondition.value);
-    return removed.ok ? c.body(null, 204) : refused(c, removed.refusal);
+    const query = readQuery(c, removalQuery);
+    if (!query.ok) return refused(c, query.refusal);
+    const { force } = query.value;
+    const identifier = c.req.param('identifier');
+    const removed = await library.remove(identifier, precondition.value, force === 'true');
+    if (!removed.ok) return refused(c, removed.refusal);
+    const { left } = removed.value;
+    return left === 0 ? c.body(null, 204) : c.json({ left: { devices: left } });
   });
 
   return app;
 }
 
-function unknown(c: AdminContext, identifier: string): Response {
+export function unknownProfile(c: AdminContext, identifier: string): Response {
   return refused(c, { kind: 'unknown-upload', resource: 'profiles', identifier });
-}
-
-async function readUpload(
-  c: AdminContext,
-  allowUnknown: boolean,
-): Promise<Outcome<NewProfile, AdminRefusal>> {
-  if (!isProfile(c.req.header('Content-Type'))) return refuse({ kind: 'not-a-profile' });
-  const body = await readBody(c.req.raw, UPLOAD_BYTES_MAX);
-  return body.ok ? ok({ profile: body.value, allowUnknown }) : body;
-}
-
-function isProfile(contentType: string | undefined): boolean {
-  return /^application\/(x-apple-aspen-config|xml) *(;|$)/i.test(contentType ?? '');
-}
-
-function profileView({ updatedAtMs, ...profile }: ProfileRecord) {
-  return { ...profile, updatedAt: timestamp(updatedAtMs) };
 }

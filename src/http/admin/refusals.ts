@@ -37,6 +37,7 @@ import { type AppRefusal, appProblem, isAppRefusal } from './app-refusals.ts';
 import { commandProblem } from './command-refusals.ts';
 import type { AdminContext } from './env.ts';
 import { type FieldError, type Problem, problemResponse } from './problem.ts';
+import { type ProfileOrderRefusal, profileProblem } from './profile-refusals.ts';
 
 /** What is wrong with the request itself. */
 export type RequestRefusal =
@@ -87,7 +88,8 @@ export type GroupRefusal =
 export type UploadRefusal =
   | Exclude<AssetRefusal | ProfileRefusal, InvalidContent>
   | UnknownUpload
-  | InvalidProfile;
+  | InvalidProfile
+  | ProfileOrderRefusal;
 
 /** What `stateProblem` hands on. */
 type FurtherRefusal = DeclarationRefusal | GroupRefusal | UploadRefusal;
@@ -338,8 +340,7 @@ function uploadProblem(refusal: UploadRefusal): Problem {
         'A profile for enrollment is given out by enrolling.',
       );
     default:
-      kind satisfies never;
-      throw new TypeError('unreachable');
+      return profileProblem(refusal);
   }
 }
 

@@ -23,6 +23,7 @@ import type {
   WatchEnrollmentStatus,
 } from '../../domain/admin/services.ts';
 import type { CommandAvailability } from '../../domain/command/admission.ts';
+import type { PresumedGone } from '../../domain/enrollment/ending.ts';
 import { type JsonValue, plistToJson } from '../../protocol/plist/json.ts';
 import { parsePlist } from '../../protocol/plist/parse.ts';
 import { RESULT_LIMITS } from '../../protocol/plist/value.ts';
@@ -33,27 +34,49 @@ export function timestamp(at: EpochMs): string {
   return new Date(at).toISOString();
 }
 
-function timestampOrNull(at: EpochMs | null): string | null {
+export function timestampOrNull(at: EpochMs | null): string | null {
   return at === null ? null : timestamp(at);
 }
 
 /** A watch tells its iPhone, an iPhone its watches. */
 export function deviceView(device: DeviceRecord) {
+  const { phoneState, presumedGone } = device;
   return {
     udid: device.udid,
     serial: device.serial,
     platform: device.platform,
     state: device.state,
+    name: device.name,
+    model: device.model,
     productName: device.productName,
     osVersion: device.osVersion,
     buildVersion: device.buildVersion,
     enrolledAt: timestampOrNull(device.enrolledAtMs),
     lastSeenAt: timestamp(device.lastSeenAtMs),
     ...(device.platform === 'watchOS'
-      ? { phone: device.phone, pairingId: device.pairingId }
+      ? {
+          phone: device.phone,
+          phoneState: phoneState && { state: phoneState.state, since: timestampOrNull(phoneState.sinceMs) },
+          pairingId: device.pairingId,
+        }
       : { watches: device.watches }),
+    presumedGone: presumedGone && presumedGoneView(presumedGone),
+    otherUdids: device.otherUdids,
   };
 }
+
+/** What is known, and what Apple says follows from it; the device itself said nothing. */
+function presumedGoneView({ why, device, commandUuid, atMs }: PresumedGone) {
+  const note = why.startsWith('phone-')
+    ? WITH_ITS_PHONE
+    : 'It acknowledged a command that ends its enrollment.';
+  return { since: timestamp(atMs), why, device, commandUuid, note };
+}
+
+const WITH_ITS_PHONE =
+  'When an iPhone is no longer enrolled, its managed watch is unenrolled, unpaired and erased.';
+const PAIRED_BEFORE =
+  'A watch that was paired before this was active is not managed, and not seen here: erase it and pair it again.';
 
 export function commandSummaryView(command: CommandSummary) {
   return {
@@ -146,6 +169,7 @@ export function watchEnrollmentView(status: WatchEnrollmentStatus) {
     reasons: status.reasons,
     pairings: status.pairings,
     ...(status.blockedBy === null ? {} : { blockedBy: status.blockedBy }),
+    ...(status.stage === 'active' ? { note: PAIRED_BEFORE } : {}),
   };
 }
 

@@ -6,6 +6,7 @@ import { HISTORY_KEPT_DAYS, HISTORY_MAX } from '../../domain/command/retention.t
 import type { Sent } from '../../domain/enrollment/outbox.ts';
 import { addMs, DAY_MS, type EpochMs } from '../../std/time.ts';
 import type { Bound, Database, Statement } from './database.ts';
+import { profilesExpired } from './device-profile-ends.ts';
 
 /** Of 5 KiB each: some 50 ms a batch. As many a sweep that 10,000 go in five minutes, what 100 devices answer in a day. */
 const PRUNE_ROWS = 1_000;
@@ -84,7 +85,8 @@ export function closeEnrollment(udid: string, enrollmentId: string, atMs: EpochM
 /** What no device holds and whose time is over. Returns how many. */
 export async function expireCommands(db: Database, nowMs: EpochMs): Promise<number> {
   const expired = "expires_at_ms <= ?1 AND state <> 'delivered'";
-  const [moved] = await db.batch([
+  const [, moved] = await db.batch([
+    profilesExpired(nowMs),
     move(expired, { state: "'expired'", atMs: 'expires_at_ms' }, [nowMs]),
     { sql: `DELETE FROM commands WHERE ${expired}`, bound: [nowMs] },
   ]);

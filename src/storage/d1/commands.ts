@@ -15,6 +15,7 @@ import type {
   UnnotedCommand,
 } from '../../domain/command/ports.ts';
 import type { Candidate, CommandBody } from '../../domain/command/queue.ts';
+import type { OwnSign } from '../../domain/enrollment/ending.ts';
 import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
 import type { CommandUuid, Udid } from '../../domain/ids.ts';
 import { readUtf8, utf8 } from '../../std/bytes.ts';
@@ -75,8 +76,8 @@ export class D1Commands implements CommandStore {
   async insert(command: QueuedCommand, pendingMax: number): Promise<boolean> {
     const { sealed, bytes } = command.body;
     const changes = await this.#db.run(
-      `INSERT INTO commands (command_uuid, udid, priority, request_type, body, sealed, state, created_at_ms, expires_at_ms, enrollment_id, requeued_from, inventory_scope)
-       SELECT ?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7, ?8, ?9, ?10, ?12
+      `INSERT INTO commands (command_uuid, udid, priority, request_type, body, sealed, state, created_at_ms, expires_at_ms, enrollment_id, requeued_from, inventory_scope, farewell)
+       SELECT ?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7, ?8, ?9, ?10, ?12, ?13
        WHERE NOT EXISTS (SELECT 1 FROM command_history WHERE command_uuid = ?1)
          AND (SELECT count(*) FROM commands WHERE udid = ?2) < ?11
        ON CONFLICT (command_uuid) DO NOTHING`,
@@ -92,6 +93,7 @@ export class D1Commands implements CommandStore {
       command.requeuedFrom,
       pendingMax,
       command.inventoryScope,
+      command.farewell,
     );
     return changes > 0;
   }
@@ -108,9 +110,15 @@ export class D1Commands implements CommandStore {
   async next(udid: Udid, enrollmentId: string, nowMs: EpochMs, limit: number): Promise<readonly Candidate[]> {
     const rows = await this.#db.all<
       BodyRow &
-        Pick<Row, 'command_uuid' | 'request_type' | 'priority' | 'expires_at_ms' | 'deliveries' | 'not_nows'>
+        Pick<
+          Row,
+          'command_uuid' | 'request_type' | 'priority' | 'expires_at_ms' | 'deliveries' | 'not_nows'
+        > & {
+          farewell: OwnSign | null;
+        }
     >(
-      `SELECT command_uuid, request_type, priority, body, sealed, expires_at_ms, deliveries, not_nows FROM commands
+      `SELECT command_uuid, request_type, priority, body, sealed, expires_at_ms, deliveries, not_nows, farewell
+       FROM commands
        WHERE udid = ? AND enrollment_id = ? AND (expires_at_ms IS NULL OR expires_at_ms > ?)
        ORDER BY priority, place LIMIT ?`,
       udid,
@@ -122,10 +130,9 @@ export class D1Commands implements CommandStore {
       const body = bodyOf(row);
       if (body === null) return [];
       const { command_uuid: commandUuid, request_type: requestType, expires_at_ms: expiresAtMs } = row;
-      const { deliveries, not_nows: notNows } = row;
-      return [
-        { commandUuid, requestType, urgent: row.priority === URGENT, expiresAtMs, body, deliveries, notNows },
-      ];
+      const { deliveries, not_nows: notNows, farewell } = row;
+      const urgent = row.priority === URGENT;
+      return [{ commandUuid, requestType, urgent, expiresAtMs, body, deliveries, notNows, farewell }];
     });
   }
 

@@ -22,6 +22,7 @@ import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import { declaration as assignedDeclaration, ENTRY, type EntryRow } from './assignments.ts';
 import type { Bound, Database, Statement } from './database.ts';
+import { countDevicesWith, ON_DEVICE } from './device-profiles.ts';
 import { markDue, setMembers } from './due.ts';
 import { storeUpload } from './uploads.ts';
 
@@ -101,7 +102,7 @@ export class D1DeclarationLibrary implements LibraryStore {
         updatedAtMs,
       ],
     };
-    const stored = upload === null ? [] : [storeUpload(declaration, upload)];
+    const stored = upload === null ? [] : storeUpload(declaration, upload, null);
     const [changed] = await this.#db.batch([insert, ...refer(declaration, targets), ...stored]);
     return changed === 1;
   }
@@ -130,7 +131,7 @@ export class D1DeclarationLibrary implements LibraryStore {
       ],
     };
     const references = targets === null ? [] : refer(declaration, targets);
-    const stored = upload === null ? [] : [storeUpload(declaration, upload)];
+    const stored = upload === null ? [] : storeUpload(declaration, upload, serverToken);
     const [changed] = await this.#db.batch([
       update,
       ...references,
@@ -140,15 +141,21 @@ export class D1DeclarationLibrary implements LibraryStore {
     return changed === 1;
   }
 
-  async remove(identifier: string, serverToken: string): Promise<boolean> {
+  async remove(identifier: string, serverToken: string, force: boolean): Promise<boolean> {
     const changed = await this.#db.run(
       `DELETE FROM declarations WHERE identifier = ?1 AND server_token = ?2
          AND NOT EXISTS (SELECT 1 FROM set_declarations WHERE identifier = ?1)
-         AND NOT EXISTS (SELECT 1 FROM declaration_references WHERE target = ?1 AND identifier <> ?1)`,
+         AND NOT EXISTS (SELECT 1 FROM declaration_references WHERE target = ?1 AND identifier <> ?1)
+         AND (?3 OR NOT EXISTS (SELECT 1 FROM device_profiles p WHERE p.identifier = ?1 AND ${ON_DEVICE}))`,
       identifier,
       serverToken,
+      Number(force),
     );
     return changed > 0;
+  }
+
+  devicesWith(identifier: string): Promise<number> {
+    return countDevicesWith(this.#db, identifier);
   }
 
   async holders(identifier: string): Promise<Holders> {

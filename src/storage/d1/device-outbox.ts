@@ -10,8 +10,10 @@ import { closeEnrollment, moveToHistory } from './command-history.ts';
 import { recordDelivered, updateProgress } from './commands.ts';
 import type { Database, Statement } from './database.ts';
 import { markCommand, markEnrollment, markReported } from './deployment-marks.ts';
+import { profileEnds } from './device-profile-ends.ts';
 import { upsertDevice } from './devices.ts';
 import { markDue } from './due.ts';
+import { recordEnrollment } from './enrollments.ts';
 import { insertEvents } from './events.ts';
 import { recordInventory } from './inventory.ts';
 import { replaceStatus } from './status.ts';
@@ -25,7 +27,11 @@ export async function recordDeviceMessages(
   messages: readonly DeviceMessage[],
 ): Promise<{ readonly deploymentsDue: boolean }> {
   const learned = await Promise.all(messages.map(inventory));
-  const records = messages.flatMap((message, index) => [...(learned[index] ?? []), ...statements(message)]);
+  const records = messages.flatMap((message, index) => [
+    ...(learned[index] ?? []),
+    ...profileEnds(message),
+    ...statements(message),
+  ]);
   const marks = messages.flatMap(marksOf);
   const changed = await db.batch([...records, ...marks]);
   return { deploymentsDue: changed.slice(records.length).some((rows) => rows > 0) };
@@ -86,7 +92,7 @@ function statements(message: DeviceMessage): readonly Statement[] {
     case 'reset':
       return closeEnrollment(message.udid, message.enrollmentId, message.atMs);
     case 'projection':
-      return [upsertDevice(message.device)];
+      return [upsertDevice(message.device), ...recordEnrollment(message.device)];
     case 'compile':
       return [markDue(compileChange(message), 'SELECT ? AS udid', message.udid)];
     case 'status':

@@ -7,12 +7,21 @@ import type {
   Page,
   PageQuery,
 } from '../../domain/admin/services.ts';
-import type { Platform, SerialNumber, Udid } from '../../domain/ids.ts';
+import {
+  type EnrollmentEnd,
+  type HostEnrollment,
+  hostState,
+  type OwnSign,
+  presumeGone,
+} from '../../domain/enrollment/ending.ts';
+import type { DeviceProjection } from '../../domain/enrollment/outbox.ts';
+import type { CommandUuid, Platform, SerialNumber, Udid } from '../../domain/ids.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Bound, Database, Statement } from './database.ts';
+import { type PresumedRow, presumedEnd } from './enrollments.ts';
 
-interface DeviceRow {
+interface DeviceRow extends PresumedRow {
   udid: Udid;
   serial: SerialNumber;
   platform: Platform;
@@ -25,27 +34,34 @@ interface DeviceRow {
   enrolled_at_ms: EpochMs | null;
   last_seen_ms: EpochMs;
   watches: string;
+  other_udids: string;
+  name: unknown;
+  model: unknown;
+  host: string | null;
+  host_ended: EnrollmentEnd | null;
+  host_ended_at_ms: EpochMs | null;
+  host_presumed: OwnSign | null;
+  host_presumed_by: CommandUuid | null;
+  host_presumed_at_ms: EpochMs | null;
 }
 
-/** What a device's object projects. */
-export interface DeviceProjectionRow {
-  readonly udid: string;
-  readonly serial: string;
-  readonly platform: string;
-  readonly state: string;
-  readonly productName: string | null;
-  readonly osVersion: string | null;
-  readonly buildVersion: string | null;
-  readonly phoneUdid: string | null;
-  readonly pairingId: string | null;
-  readonly enrolledAtMs: number | null;
-  readonly lastSeenMs: number;
-  readonly revision: number;
-}
-
+/** `h` is the iPhone's enrollment in which the watch was paired: the last that had begun by then. */
 const SELECT = `SELECT d.*, (
     SELECT json_group_array(w.udid) FROM devices w WHERE w.phone_udid = d.udid AND w.state <> 'checked-out'
-  ) AS watches FROM devices d`;
+  ) AS watches, (
+    SELECT json_group_array(udid) FROM
+      (SELECT o.udid FROM devices o WHERE o.serial = d.serial AND o.udid <> d.udid ORDER BY o.udid)
+  ) AS other_udids,
+  json_extract(i.value, '$.DeviceName[0]') AS name, json_extract(i.value, '$.ModelName[0]') AS model,
+  e.presumed, e.presumed_by, e.presumed_at_ms, h.enrollment_id AS host, h.ended AS host_ended,
+  h.ended_at_ms AS host_ended_at_ms, h.presumed AS host_presumed, h.presumed_by AS host_presumed_by,
+  h.presumed_at_ms AS host_presumed_at_ms
+  FROM devices d
+  LEFT JOIN inventory i ON i.udid = d.udid AND i.section = 'device'
+  LEFT JOIN enrollments e ON e.udid = d.udid AND e.enrollment_id = d.enrollment_id
+  LEFT JOIN enrollments h ON h.udid = d.phone_udid AND h.enrollment_id = (
+    SELECT b.enrollment_id FROM enrollments b WHERE b.udid = d.phone_udid AND b.started_at_ms <= e.started_at_ms
+    ORDER BY b.started_at_ms DESC LIMIT 1)`;
 
 export class D1Devices {
   readonly #db: Database;
@@ -91,16 +107,17 @@ export class D1Devices {
 }
 
 /** An older revision never replaces a newer one, however late or often it is told. */
-export function upsertDevice(device: DeviceProjectionRow): Statement {
+export function upsertDevice(device: DeviceProjection): Statement {
   return {
     sql: `INSERT INTO devices (udid, serial, platform, state, product_name, os_version, build_version, phone_udid,
-            pairing_id, enrolled_at_ms, last_seen_ms, revision)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            pairing_id, enrolled_at_ms, last_seen_ms, revision, enrollment_id)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
           ON CONFLICT (udid) DO UPDATE SET serial = excluded.serial, platform = excluded.platform,
             state = excluded.state, product_name = excluded.product_name, os_version = excluded.os_version,
             build_version = excluded.build_version, phone_udid = excluded.phone_udid,
             pairing_id = excluded.pairing_id, enrolled_at_ms = excluded.enrolled_at_ms,
-            last_seen_ms = excluded.last_seen_ms, revision = excluded.revision
+            last_seen_ms = excluded.last_seen_ms, revision = excluded.revision,
+            enrollment_id = excluded.enrollment_id
           WHERE excluded.revision > revision`,
     bound: [
       device.udid,
@@ -115,23 +132,43 @@ export function upsertDevice(device: DeviceProjectionRow): Statement {
       device.enrolledAtMs,
       device.lastSeenMs,
       device.revision,
+      device.history?.enrollmentId ?? null,
     ],
   };
 }
 
 function record(row: DeviceRow): DeviceRecord {
+  const host = hostOf(row);
+  const presumed = presumedEnd(row);
+  const { udid, last_seen_ms: lastSeenMs, state } = row;
   return {
-    udid: row.udid,
+    udid,
     serial: row.serial,
     platform: row.platform,
-    state: row.state,
+    state,
     productName: row.product_name,
     osVersion: row.os_version,
     buildVersion: row.build_version,
     enrolledAtMs: row.enrolled_at_ms,
-    lastSeenAtMs: row.last_seen_ms,
+    lastSeenAtMs: lastSeenMs,
     phone: row.phone_udid,
     watches: JSON.parse(row.watches),
     pairingId: row.pairing_id,
+    name: typeof row.name === 'string' ? row.name : null,
+    model: typeof row.model === 'string' ? row.model : null,
+    otherUdids: JSON.parse(row.other_udids),
+    phoneState: host === null ? null : hostState(host),
+    presumedGone: state === 'checked-out' ? null : presumeGone({ udid, presumed, lastSeenMs, host }),
   };
+}
+
+function hostOf(row: DeviceRow): (HostEnrollment & { readonly phone: Udid }) | null {
+  const { host, phone_udid: phone, host_ended: ended, host_ended_at_ms: endedAtMs } = row;
+  if (host === null || phone === null) return null;
+  const presumed = presumedEnd({
+    presumed: row.host_presumed,
+    presumed_by: row.host_presumed_by,
+    presumed_at_ms: row.host_presumed_at_ms,
+  });
+  return { phone, ended, endedAtMs, presumed };
 }

@@ -1,8 +1,8 @@
 /**
  * A database for work that asks many small things at once: what is asked while an earlier answer is awaited goes out as
- * one batch. D1 runs one statement after the other in any case; this spares the way there and back, and the count of
- * queries that one request may make. A batch is a transaction, so when one statement fails all that were with it are
- * `Unavailable`: use it for statements that do not depend on each other and may be said again.
+ * one batch. D1 runs one statement after the other in any case; this spares the way there and back. A batch is a
+ * transaction, so when one statement fails all that were with it are `Unavailable`: use it for statements that do not
+ * depend on each other and may be said again. What is asked before its answer to another came may run in either order.
  *
  * Made for one request, and dropped with it: what one request waits for must not be answered to another.
  */

@@ -46,6 +46,23 @@ export class D1Inventory implements InventoryStore {
     return row === null ? null : record(row);
   }
 
+  async sectionsOf(
+    devices: ReadonlyMap<Udid, { readonly enrollmentId: string }>,
+    sections: readonly InventorySection[],
+  ): Promise<ReadonlyMap<Udid, readonly InventoryRecord[]>> {
+    const asked = [...devices].map(([udid, { enrollmentId }]) => [udid, enrollmentId]);
+    const rows = await this.#db.all<Row & { udid: Udid }>(
+      `SELECT udid, ${COLUMNS} FROM inventory
+       WHERE (udid, enrollment_id) IN (SELECT j.value ->> 0, j.value ->> 1 FROM json_each(?1) j)
+         AND section IN (SELECT j.value FROM json_each(?2) j)`,
+      JSON.stringify(asked),
+      JSON.stringify(sections),
+    );
+    return new Map(
+      [...devices.keys()].map((udid) => [udid, rows.filter((row) => row.udid === udid).map(record)]),
+    );
+  }
+
   asked(udid: Udid, enrollmentId: string): Promise<readonly AskedQuery[]> {
     return this.#db.all<AskedQuery>(
       `SELECT command_uuid AS commandUuid, request_type AS requestType, inventory_scope AS scope FROM commands

@@ -13,7 +13,7 @@ import { findEntry, listEntries } from '../../../src/protocol/catalog/catalog.ts
 import { type CatalogTarget, entryUnsupported } from '../../../src/protocol/catalog/support.ts';
 import { ACCESS_RIGHTS, ACCESS_RIGHTS_ALL } from '../../../src/protocol/mdm/access-rights.ts';
 import { type JsonObject, jsonToPlist } from '../../../src/protocol/plist/json.ts';
-import type { PlistDict } from '../../../src/protocol/plist/value.ts';
+import type { PlistDict, PlistValue } from '../../../src/protocol/plist/value.ts';
 import { type Bytes, toBase64, utf8 } from '../../../src/std/bytes.ts';
 import { full, keysOf, settingOf } from '../../protocol/catalog/synthesize.ts';
 import { mobileConfig, payload, text } from '../../support/uploads.ts';
@@ -442,6 +442,52 @@ describe('what a platform lacks', () => {
     const [problem] = await problems(device, type, keys);
     expect(problem?.lack?.reason).toMatch(reason);
     expect(problem?.lack?.alternative?.type ?? null).toBe(alternative);
+  });
+});
+
+describe('one command for several devices', () => {
+  it('is judged for each kind of device, whatever was said of it for another', async () => {
+    const command: PlistDict = new Map([['RequestType', 'RestartDevice']]);
+    const one = admission();
+    const judge = async (device: JudgedDevice) =>
+      (await one.judge({ requestType: 'RestartDevice', command }, device)).ok;
+    const devices = [
+      PHONE,
+      WATCH,
+      { ...PHONE, osVersion: '9.0' },
+      { ...PHONE, supervised: false },
+      { ...PHONE },
+    ];
+    expect(await Promise.all(devices.map(judge))).toEqual([true, false, false, false, true]);
+  });
+
+  it('is judged as it stands, whatever was said of it before', async () => {
+    const command = new Map<string, PlistValue>([['RequestType', 'DeviceInformation']]);
+    const one = admission();
+    const judge = async () => (await one.judge({ requestType: 'DeviceInformation', command }, WATCH)).ok;
+    expect(await judge()).toBe(false);
+    command.set('Queries', ['UDID']);
+    expect(await judge()).toBe(true);
+  });
+
+  it('with a profile is judged for each, and by what is allowed', async () => {
+    const Payload = data(mobileConfig([payload('com.example.moon')]));
+    const dict = jsonToPlist({ RequestType: 'InstallProfile', Payload });
+    const command = (dict.ok ? dict.value : new Map()) as PlistDict;
+    const one = admission();
+    const judge = async (allowUnknown: boolean, device = WATCH) =>
+      (await one.judge({ requestType: 'InstallProfile', command, allowUnknown }, device)).ok;
+    expect([await judge(false), await judge(true), await judge(false), await judge(true, PHONE)]).toEqual([
+      ...[false, true, false, true],
+    ]);
+  });
+
+  it('is judged anew with allowUnknown', async () => {
+    const command: PlistDict = new Map([['RequestType', 'Moon']]);
+    const one = admission();
+    const judge = async (allowUnknown: boolean) =>
+      (await one.judge({ requestType: 'Moon', command, allowUnknown }, WATCH)).ok;
+    expect([await judge(false), await judge(true), await judge(false)]).toEqual([false, true, false]);
   });
 });
 

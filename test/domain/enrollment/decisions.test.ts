@@ -54,6 +54,8 @@ function enrollment(over: Partial<Enrollment> = {}): Enrollment {
     identityIssuedAtMs: epochMs(0),
     startedAtMs: epochMs(1),
     enrolledAtMs: epochMs(2),
+    endedAtMs: null,
+    presumedEnd: null,
     ...over,
   };
 }
@@ -139,6 +141,8 @@ describe('Authenticate', () => {
       identityIssuedAtMs: NOW,
       startedAtMs: NOW,
       enrolledAtMs: null,
+      endedAtMs: null,
+      presumedEnd: null,
     });
   });
 
@@ -248,8 +252,8 @@ describe('TokenUpdate', () => {
 });
 
 it('CheckOut ends the enrollment and forgets each secret, but not who the device was', () => {
-  const change = decideCheckOut(enrollment());
+  const change = decideCheckOut(enrollment(), NOW);
   expect(change).toMatchObject({ reset: true, pairingStep: null });
   const gone = { pushToken: null, pushMagic: null, unlockToken: null, bootstrapToken: null };
-  expect(change.enrollment).toEqual(enrollment({ state: 'checked-out', ...gone }));
+  expect(change.enrollment).toEqual(enrollment({ state: 'checked-out', endedAtMs: NOW, ...gone }));
 });

@@ -303,6 +303,14 @@ describe('a description', () => {
     expect((await judge({ payloads: [declarations] })).problems).toEqual(['by-hand payloads[0].type']);
   });
 
+  it.each(['TopLevel', 'CommonPayloadKeys', 'Configuration'])(
+    'with %s for a type is refused',
+    async (type) => {
+      const [problem] = (await judge({ payloads: [payload(type, {})] })).problems;
+      expect(problem).toBe('unknown-type payloads[0].type');
+    },
+  );
+
   it('that forbids removal is for iPhones', async () => {
     const payloads = [restrict(ok)];
     expect((await judge({ platform: 'watchOS', removalDisallowed: true, payloads })).problems).toEqual([

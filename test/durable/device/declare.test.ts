@@ -88,7 +88,7 @@ describe('a change of the manifest', () => {
   it('is answered with `deliver` at once, not with `fetch`', async () => {
     const device = await enrolledDevice();
     await change(device, 't1');
-    const idle = { status: 'Idle', commandUuid: null, raw: new Uint8Array(0), supervised: null } as const;
+    const idle = { status: 'Idle', commandUuid: null, raw: new Uint8Array(0), facts: null } as const;
     expect(value(await device.object.report(device.pin, idle, START)).kind).toBe('deliver');
   });
 

@@ -68,7 +68,7 @@ describe('who is let speak', () => {
       device.object.checkOut(stranger, START),
       device.object.report(
         stranger,
-        { status: 'Idle', commandUuid: null, raw: utf8(''), supervised: null },
+        { status: 'Idle', commandUuid: null, raw: utf8(''), facts: null },
         START,
       ),
       device.object.offer(

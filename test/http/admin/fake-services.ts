@@ -1,6 +1,8 @@
 /** In-memory services behind the admin API, and a caller that speaks to it as an administrator would. */
 import { Hono } from 'hono';
 import { BootstrapKey } from '../../../src/domain/admin/bootstrap-key.ts';
+import type { EnrollmentRecord } from '../../../src/domain/admin/pair-services.ts';
+import type { EffectivePolicy } from '../../../src/domain/admin/policy-services.ts';
 import type {
   AdminServices,
   CommandRecord,
@@ -17,6 +19,7 @@ import type { StatusItem } from '../../../src/domain/declaration/status-merge.ts
 import type { FeedEvent } from '../../../src/domain/event/feed.ts';
 import type { LinkGrant } from '../../../src/domain/identity/one-time-link.ts';
 import type { CommandUuid, SerialNumber, Udid } from '../../../src/domain/ids.ts';
+import type { InventoryRecord } from '../../../src/domain/inventory/ports.ts';
 import { adminApp } from '../../../src/http/admin/routes.ts';
 import type { AppEnv } from '../../../src/http/app-env.ts';
 import type { LogEvent, LogFields } from '../../../src/log.ts';
@@ -48,6 +51,11 @@ export function device(over: Partial<DeviceRecord> = {}): DeviceRecord {
     phone: null,
     watches: [WATCH],
     pairingId: null,
+    name: null,
+    model: null,
+    otherUdids: [],
+    phoneState: null,
+    presumedGone: null,
     ...over,
   };
 }
@@ -77,7 +85,11 @@ function slice<T>(items: readonly T[], page: PageQuery) {
 export class FakeServices {
   devices: DeviceRecord[] = [device(), watch()];
   statusItems: StatusItem[] = [];
+  policy: EffectivePolicy | null = null;
   statusReports: KeptReport[] = [];
+  inventory: InventoryRecord[] = [];
+  refreshed: (readonly string[])[] = [];
+  enrollments: EnrollmentRecord[] = [];
   events: FeedEvent[] = [];
   /** Called whenever a stream waits. */
   paused: () => void = () => undefined;
@@ -117,6 +129,20 @@ export class FakeServices {
             page,
           ),
       },
+      inventory: {
+        sections: async (udid) =>
+          this.#find(udid) === null ? refuse({ kind: 'unknown-device', udid }) : ok(this.inventory),
+        section: async (udid, section) =>
+          this.#find(udid) === null
+            ? refuse({ kind: 'unknown-device', udid })
+            : ok(this.inventory.find((one) => one.section === section) ?? null),
+        refresh: async (udid, sections) => {
+          if (this.#find(udid) === null) return refuse({ kind: 'unknown-device', udid });
+          this.refreshed.push(sections);
+          return ok({ queued: [], pending: [], recent: [], refused: [] });
+        },
+      },
+      enrollments: { list: async (_udid, page) => slice(this.enrollments, page) },
       status: {
         items: async (udid) =>
           this.#find(udid) === null ? refuse({ kind: 'unknown-device', udid }) : ok(this.statusItems),
@@ -165,6 +191,9 @@ export class FakeServices {
       // Over D1 and objects in test/scenarios.
       commandAdvisor: {} as AdminServices['commandAdvisor'],
       gathered: () => ({}) as ReturnType<AdminServices['gathered']>,
+      deviceProfiles: {} as AdminServices['deviceProfiles'],
+      gatheredProfiles: () => ({}) as ReturnType<AdminServices['gatheredProfiles']>,
+      profileOverviews: {} as AdminServices['profileOverviews'],
       watchEnrollment: {
         assign: async (phone, anchors) => this.#judge(phone, () => this.assigned.set(phone, anchors)),
         withdraw: async (phone) => this.#judge(phone, () => this.assigned.delete(phone)),
@@ -214,6 +243,12 @@ export class FakeServices {
       apps: {} as AdminServices['apps'],
       appPackages: {} as AdminServices['appPackages'],
       deployments: {} as AdminServices['deployments'],
+      policies: {
+        ofDevice: async (udid) => {
+          if (this.failure !== null) throw this.failure;
+          return this.policy === null ? refuse({ kind: 'unknown-device', udid }) : ok(this.policy);
+        },
+      },
       enrollmentLinks: {
         create: async (grant, ttlSeconds, nowMs) => {
           this.links.push({ grant, ttlSeconds });

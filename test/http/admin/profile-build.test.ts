@@ -76,7 +76,7 @@ describe('the examples of docs/api.md', () => {
         body: { payloadIdentifier: id, signed: false },
       });
       // The examples' certificates are fixed, and the clock is not.
-      const warnings = stored.body.warnings.map(({ rule }: Document) => rule);
+      const warnings = stored.body.built.warnings.map(({ rule }: Document) => rule);
       expect(warnings.filter((rule: string) => !/^(expired|not-yet-valid)$/.test(rule))).toEqual([]);
       expect((await call('GET', `${profile(id)}/content`)).text).toBe(built.text);
     },
@@ -96,6 +96,7 @@ describe('a description', () => {
         payloadTypes: ['com.apple.wifi.managed'],
       },
     });
+    expect(created.body.built).toMatchObject({ payloads: [{ name: 'wifi' }], warnings: [] });
     const again = await put(id, { payloads: WIFI.payloads, displayName: 'Office' });
     expect(again).toMatchObject({ status: 200, etag: created.etag });
     const changed = await put(id, { ...WIFI, displayName: 'Other' }, REPLACE);
@@ -113,7 +114,9 @@ describe('a description', () => {
     const id = fresh('both');
     await put(id, WIFI);
     const { text } = await call('GET', `${profile(id)}/content`);
-    expect((await putProfile(id, text, CREATE)).status).toBe(200);
+    const uploaded = await putProfile(id, text, CREATE);
+    expect(uploaded.status).toBe(200);
+    expect(uploaded.body).not.toHaveProperty('built');
     expect((await putProfile(id, text.replace('>Office<', '>Other<'), REPLACE)).status).toBe(200);
     expect((await put(id, WIFI, REPLACE)).body.displayName).toBe('Office');
   });

@@ -101,12 +101,16 @@ describe('devices', () => {
       serial: 'PHONESERIAL1',
       platform: 'iOS',
       state: 'enrolled',
+      name: null,
+      model: null,
       productName: 'iPhone17,1',
       osVersion: '27.0',
       buildVersion: '24A1',
       enrolledAt: '2026-11-20T12:00:00.000Z',
       lastSeenAt: '2026-11-20T12:00:00.000Z',
       watches: [WATCH],
+      presumedGone: null,
+      otherUdids: [],
     });
   });
 

@@ -385,15 +385,24 @@ describe('a reference to an asset', () => {
   });
 });
 
+const FITS = { ok: true, problems: [], passedOver: [] };
+
 describe('a profile', () => {
   it('is created, read back, listed, replaced and deleted', async () => {
     const id = fresh('profile');
     const xml = mobileConfig();
     const created = await putProfile(id, xml);
-    expect([created.status, stored(created.body)]).toEqual([
+    const { platforms, warnings, ...listed } = stored(created.body);
+    expect({ platforms, warnings }).toEqual({
+      platforms: { iOS: FITS, watchOS: FITS },
+      warnings: [],
+    });
+    expect([created.status, listed]).toEqual([
       201,
       {
         identifier: id,
+        version: 1,
+        signedOnDelivery: true,
         payloadIdentifier: 'com.example.profile',
         payloadUuid: '5D9D0F6A-2C2B-4D6E-8C1A-000000000000',
         displayName: 'Wi-Fi',
@@ -411,7 +420,7 @@ describe('a profile', () => {
       payload: { ProfileURL: `${env.PUBLIC_URL}/ddm/profiles/${id}` },
     });
     expect(await call('GET', profile(id))).toMatchObject({ etag: created.etag, body: stored(created.body) });
-    expect((await call('GET', '/profiles?limit=500')).body.items).toContainEqual(stored(created.body));
+    expect((await call('GET', '/profiles?limit=500')).body.items).toContainEqual(listed);
     expect((await call('GET', `${profile(id)}/content`)).text).toBe(xml);
     const again = await putProfile(id, xml);
     expect([again.status, again.etag]).toEqual([200, created.etag]);
@@ -515,7 +524,7 @@ describe('a profile', () => {
     ['no property list', 'hello'],
     ['an array', `<plist version="1.0"><array/></plist>`],
     ['an entity', `<!DOCTYPE plist [<!ENTITY a "b">]><plist version="1.0">${dict({})}</plist>`],
-    ['a binary property list', 'bplist00xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'],
+    ['a binary property list that is none', 'bplist00xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'],
     ['nothing', ''],
   ])('that is %s is refused', async (_what, body) => {
     expect((await putProfile(fresh('bad'), body)).kind).toBe('malformed-profile');

@@ -40,6 +40,7 @@ function queued(commandUuid: string, over: Partial<QueuedCommand> = {}): QueuedC
     createdAtMs: at(1000),
     expiresAtMs: null,
     inventoryScope: null,
+    farewell: null,
     ...over,
   };
 }

@@ -42,6 +42,7 @@ async function asked(
       priority: 'normal',
       createdAtMs: epochMs(1),
       expiresAtMs: null,
+      farewell: null,
       requeuedFrom: null,
       inventoryScope: inventoryScope(requestType, new Map(Object.entries(parameters))),
     },
@@ -51,8 +52,8 @@ async function asked(
   const raw = over.raw ?? encodePlist({ Status: 'Acknowledged', CommandUUID: commandUuid, ...answer });
   const state = over.state ?? 'acknowledged';
   const answeredAtMs = epochMs(over.atMs ?? 2000 + count);
-  const ended = { state, status: 'Acknowledged', answeredAtMs, sent: null, raw };
-  return { kind: 'result', udid, commandUuid, requestType, ...ended };
+  const of = { kind: 'result', udid, commandUuid, requestType, state } as const;
+  return { ...of, status: 'Acknowledged', answeredAtMs, sent: null, raw };
 }
 
 const tell = (...messages: DeviceMessage[]) => recordDeviceMessages(database, messages);

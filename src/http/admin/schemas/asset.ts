@@ -1,4 +1,4 @@
-/** Bodies of `/assets`, one form a type, and the query of `/profiles`. */
+/** Bodies of `/assets`, one form a type. */
 import * as v from 'valibot';
 import { ASSET_TYPES } from '../../../domain/declaration/asset-content.ts';
 import type { JsonObject } from '../../../protocol/plist/json.ts';
@@ -48,7 +48,3 @@ export const newAsset = v.variant(
   ],
   `one of ${Object.values(ASSET_TYPES).join(', ')}; an asset without data, as com.apple.asset.useridentity is, goes to /declarations`,
 );
-
-const flag = v.optional(v.picklist(['true', 'false'], 'true or false'), 'false');
-
-export const profileQuery = v.strictObject({ allowUnknown: flag });

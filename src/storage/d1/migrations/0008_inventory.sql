@@ -2,6 +2,8 @@
 
 -- Of a command whose answer belongs into the inventory: JSON of how much it asks for, without anything secret.
 ALTER TABLE commands ADD COLUMN inventory_scope TEXT;
+-- Of a command whose acknowledgement says that the device leaves: which sign that is.
+ALTER TABLE commands ADD COLUMN farewell TEXT CHECK (farewell IN ('erase-acknowledged', 'removal-acknowledged'));
 
 CREATE TABLE inventory (
   udid TEXT NOT NULL,

@@ -2,32 +2,32 @@
  * The part of the composition that is about apps: their library, their packages, and what carries deployments on, with
  * and without a request.
  */
-import type { CommandService, DeviceDirectory } from '../domain/admin/services.ts';
-import { Apps } from '../domain/app/apps.ts';
-import { AppConfigurations } from '../domain/app/configurations.ts';
-import { Deployments } from '../domain/app/deployments.ts';
-import { AppDevices } from '../domain/app/devices.ts';
-import { OrderContents } from '../domain/app/order-contents.ts';
-import { PackageUrls } from '../domain/app/package-urls.ts';
-import { Packages } from '../domain/app/packages.ts';
-import type { AppSeal } from '../domain/app/ports.ts';
-import { DeploymentRunner } from '../domain/app/runner.ts';
-import type { Devices } from '../domain/enrollment/device.ts';
-import type { Udid } from '../domain/ids.ts';
-import { consoleLog } from '../log.ts';
-import { startPackageDigest } from '../pki/package-digest.ts';
-import { randomUuid } from '../pki/random.ts';
-import { openSecret, type SealKey, sealSecret } from '../pki/seal.ts';
-import { EscapementError } from '../std/outcome.ts';
-import type { EpochMs } from '../std/time.ts';
-import { D1AppDeployments } from '../storage/d1/app-deployments.ts';
-import { D1Apps } from '../storage/d1/apps.ts';
-import { D1Commands } from '../storage/d1/commands.ts';
-import type { Database } from '../storage/d1/database.ts';
-import { D1Groups } from '../storage/d1/groups.ts';
-import { D1Inventory } from '../storage/d1/inventory.ts';
-import { type FanoutMessage, QueueDue } from '../storage/queue/due.ts';
-import { R2Packages } from '../storage/r2/packages.ts';
+import type { CommandService, DeviceDirectory } from './domain/admin/services.ts';
+import { Apps } from './domain/app/apps.ts';
+import { AppConfigurations } from './domain/app/configurations.ts';
+import { Deployments } from './domain/app/deployments.ts';
+import { AppDevices } from './domain/app/devices.ts';
+import { OrderContents } from './domain/app/order-contents.ts';
+import { PackageUrls } from './domain/app/package-urls.ts';
+import { Packages } from './domain/app/packages.ts';
+import type { AppSeal } from './domain/app/ports.ts';
+import { DeploymentRunner } from './domain/app/runner.ts';
+import type { Devices } from './domain/enrollment/device.ts';
+import type { Udid } from './domain/ids.ts';
+import { consoleLog } from './log.ts';
+import { startPackageDigest } from './pki/package-digest.ts';
+import { randomUuid } from './pki/random.ts';
+import { openSecret, type SealKey, sealSecret } from './pki/seal.ts';
+import { EscapementError } from './std/outcome.ts';
+import type { EpochMs } from './std/time.ts';
+import { D1AppDeployments } from './storage/d1/app-deployments.ts';
+import { D1Apps } from './storage/d1/apps.ts';
+import { D1Commands } from './storage/d1/commands.ts';
+import type { Database } from './storage/d1/database.ts';
+import { D1Groups } from './storage/d1/groups.ts';
+import { D1Inventory } from './storage/d1/inventory.ts';
+import { type FanoutMessage, QueueDue } from './storage/queue/due.ts';
+import { R2Packages } from './storage/r2/packages.ts';
 
 export interface AppsNeed {
   readonly db: Database;
