@@ -69,8 +69,8 @@ export default {
       sweeper.sweep(nowMs),
       events.sweep(nowMs),
       due.sweep(),
-      new D1DeviceProfiles(db).sweep(nowMs),
       sweepApps(env, nowMs),
+      new D1DeviceProfiles(db).sweep(nowMs),
     ]);
     const [forgotten] = swept;
     if (forgotten.status === 'fulfilled' && forgotten.value > 0)

@@ -7,6 +7,12 @@ import type { Statement } from './database.ts';
 
 const MARK = "UPDATE app_deployments SET due_at_ms = 0, revision = revision + 1 WHERE state = 'running' AND";
 
+export const DEPLOYMENT_COMMANDS: ReadonlySet<string> = new Set([
+  'InstallApplication',
+  'RemoveApplication',
+  'ManagedApplicationList',
+]);
+
 /** Its command ended. */
 export function markCommand(commandUuid: string): Statement {
   return { sql: `${MARK} command_uuid = ?`, bound: [commandUuid] };

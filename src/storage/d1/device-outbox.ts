@@ -9,7 +9,7 @@ import { readUtf8 } from '../../std/bytes.ts';
 import { closeEnrollment, moveToHistory } from './command-history.ts';
 import { recordDelivered, updateProgress } from './commands.ts';
 import type { Database, Statement } from './database.ts';
-import { markCommand, markEnrollment, markReported } from './deployment-marks.ts';
+import { DEPLOYMENT_COMMANDS, markCommand, markEnrollment, markReported } from './deployment-marks.ts';
 import { profileEnds } from './device-profile-ends.ts';
 import { upsertDevice } from './devices.ts';
 import { markDue } from './due.ts';
@@ -41,6 +41,10 @@ export async function recordDeviceMessages(
 function marksOf(message: DeviceMessage): readonly Statement[] {
   switch (message.kind) {
     case 'result':
+      // What no deployment orders costs no statement.
+      return message.requestType === null || DEPLOYMENT_COMMANDS.has(message.requestType)
+        ? [markCommand(message.commandUuid)]
+        : [];
     case 'cancel':
       return [markCommand(message.commandUuid)];
     case 'reset':

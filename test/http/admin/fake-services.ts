@@ -240,15 +240,15 @@ export class FakeServices {
       groups: {} as AdminServices['groups'],
       settings: {} as AdminServices['settings'],
       dryRuns: {} as AdminServices['dryRuns'],
+      apps: {} as AdminServices['apps'],
+      appPackages: {} as AdminServices['appPackages'],
+      deployments: {} as AdminServices['deployments'],
       policies: {
         ofDevice: async (udid) => {
           if (this.failure !== null) throw this.failure;
           return this.policy === null ? refuse({ kind: 'unknown-device', udid }) : ok(this.policy);
         },
       },
-      apps: {} as AdminServices['apps'],
-      appPackages: {} as AdminServices['appPackages'],
-      deployments: {} as AdminServices['deployments'],
       enrollmentLinks: {
         create: async (grant, ttlSeconds, nowMs) => {
           this.links.push({ grant, ttlSeconds });
