@@ -2,7 +2,8 @@
  * The part of the composition that is about apps: their library, their packages, and what carries deployments on, with
  * and without a request.
  */
-import type { CommandService, DeviceDirectory } from '../domain/admin/services.ts';
+import type { CommandService } from '../domain/admin/command-services.ts';
+import type { DeviceDirectory } from '../domain/admin/services.ts';
 import { Apps } from '../domain/app/apps.ts';
 import { AppConfigurations } from '../domain/app/configurations.ts';
 import { Deployments } from '../domain/app/deployments.ts';

@@ -1,8 +1,9 @@
 /** Composition of what is stored for devices to download or install: assets, profiles, and profiles on devices. */
 
+import type { CommandService } from '../domain/admin/command-services.ts';
 import type { GatheredServices } from '../domain/admin/order-services.ts';
 import type { ProfileServices } from '../domain/admin/profile-services.ts';
-import type { CommandService, DeviceDirectory } from '../domain/admin/services.ts';
+import type { DeviceDirectory } from '../domain/admin/services.ts';
 import type { Declarations } from '../domain/declaration/library.ts';
 import { Profiles } from '../domain/declaration/profiles.ts';
 import type { UploadSeal } from '../domain/declaration/upload-ports.ts';

@@ -1,6 +1,6 @@
 /** Deployments with the real store behind them, and a queue, devices and faults that a test directs. */
 import { env } from 'cloudflare:workers';
-import type { NewCommand } from '../../src/domain/admin/services.ts';
+import type { NewCommand } from '../../src/domain/admin/command-services.ts';
 import type { App, AppKind } from '../../src/domain/app/app.ts';
 import { type Action, newMachine } from '../../src/domain/app/machine.ts';
 import type { Deployment, DeploymentDevices, NewDeployment } from '../../src/domain/app/ports.ts';

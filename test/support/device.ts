@@ -2,7 +2,7 @@
 import { runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { type MockInstance, vi } from 'vitest';
-import type { CommandPriority, NewCommand } from '../../src/domain/admin/services.ts';
+import type { CommandPriority, NewCommand } from '../../src/domain/admin/command-services.ts';
 import type { ReportStatus } from '../../src/domain/command/queue.ts';
 import type { ManifestEntry } from '../../src/domain/declaration/manifest.ts';
 import type { DeclarationReport, Device } from '../../src/domain/enrollment/device.ts';

@@ -9,7 +9,8 @@ import type { PlistDict } from '../../protocol/plist/value.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import { effectsOfProfile } from '../declaration/profile-effects.ts';
 import type { SerialNumber, Udid } from '../ids.ts';
-import type { CommandPriority, DeviceRecord } from './services.ts';
+import type { CommandPriority } from './command-services.ts';
+import type { DeviceRecord } from './services.ts';
 
 export type Effect = 'unenroll' | 'unpair' | 'erase';
 

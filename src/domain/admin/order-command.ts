@@ -6,6 +6,7 @@ import type { PlistDict } from '../../protocol/plist/value.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { CommandUuid, SerialNumber, Udid } from '../ids.ts';
+import type { CommandPriority, Enqueued, EnqueueRefusal } from './command-services.ts';
 import {
   type ConfirmationRefusal,
   type Consequences,
@@ -15,7 +16,7 @@ import {
   mayHaveConsequences,
   NO_CONSEQUENCES,
 } from './consequences.ts';
-import type { AdminServices, CommandPriority, Enqueued, EnqueueRefusal, UnknownDevice } from './services.ts';
+import type { AdminServices, UnknownDevice } from './services.ts';
 
 export interface CommandOrder {
   readonly udid: Udid;

@@ -2,7 +2,8 @@
 import type { Outcome } from '../../std/outcome.ts';
 import type { CommandAvailability } from '../command/admission.ts';
 import type { Udid } from '../ids.ts';
-import type { CommandService, DeviceDirectory, UnknownDevice } from './services.ts';
+import type { CommandService } from './command-services.ts';
+import type { DeviceDirectory, UnknownDevice } from './services.ts';
 
 /** Says beforehand what would be refused, by type alone. */
 export interface CommandAdvisor {

@@ -15,15 +15,9 @@ import type {
   DeviceProfileError,
   DeviceProfileState,
 } from '../profile/device-profile-ports.ts';
+import type { EnqueueRefusal } from './command-services.ts';
 import type { ConfirmationRefusal, Consequence } from './consequences.ts';
-import type {
-  EnqueueRefusal,
-  MalformedCursor,
-  Page,
-  PageQuery,
-  StatusReason,
-  UnknownDevice,
-} from './services.ts';
+import type { MalformedCursor, Page, PageQuery, StatusReason, UnknownDevice } from './services.ts';
 import type { AssetLibrary, ProfileLibrary, UnknownUpload, UnknownVersion } from './upload-services.ts';
 
 /** How the command goes out. */

@@ -5,9 +5,8 @@
 import { type Outcome, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { CommandUuid, SerialNumber, Udid } from '../ids.ts';
-import type { RepeatRefusal } from './command-services.ts';
+import type { CommandPriority, RepeatRefusal } from './command-services.ts';
 import { type Ordered, type OrderRefusal, type OrderServices, orderCommand } from './order-command.ts';
-import type { CommandPriority } from './services.ts';
 
 export interface RequeueOrder {
   readonly udid: Udid;

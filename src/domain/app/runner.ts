@@ -10,7 +10,7 @@ import {
   readManagedStatus,
 } from '../../protocol/mdm/app-answers.ts';
 import { addMs, type EpochMs, MINUTE_MS } from '../../std/time.ts';
-import type { CommandRecord, CommandService, EnqueueRefusal } from '../admin/services.ts';
+import type { CommandRecord, CommandService, EnqueueRefusal } from '../admin/command-services.ts';
 import type { CommandUuid, Udid } from '../ids.ts';
 import type { Side } from './app.ts';
 import { commandPlist } from './commands.ts';

@@ -2,14 +2,14 @@
 import type { Bytes } from '../../std/bytes.ts';
 import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
-import type { CommandFilter, CommandPage } from '../admin/command-services.ts';
 import type {
+  CommandFilter,
+  CommandPage,
   CommandPriority,
   CommandRecord,
   CommandState,
-  MalformedCursor,
-  PageQuery,
-} from '../admin/services.ts';
+} from '../admin/command-services.ts';
+import type { MalformedCursor, PageQuery } from '../admin/services.ts';
 import type { OwnSign } from '../enrollment/ending.ts';
 import type { CommandUuid, Udid } from '../ids.ts';
 import type { Candidate, CommandBody } from './queue.ts';

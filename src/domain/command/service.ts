@@ -5,24 +5,20 @@
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type {
+  CancelRefusal,
   CommandFilter,
   CommandPage,
-  RepeatableCommand,
-  RepeatRefusal,
-} from '../admin/command-services.ts';
-import type {
-  CancelRefusal,
   CommandRecord,
   CommandService,
   CommandState,
   CommandSummary,
   Enqueued,
   EnqueueRefusal,
-  MalformedCursor,
   NewCommand,
-  PageQuery,
-  UnknownDevice,
-} from '../admin/services.ts';
+  RepeatableCommand,
+  RepeatRefusal,
+} from '../admin/command-services.ts';
+import type { MalformedCursor, PageQuery, UnknownDevice } from '../admin/services.ts';
 import type { DeviceDescription, Devices } from '../enrollment/device.ts';
 import { signOf } from '../enrollment/ending.ts';
 import type { CommandUuid, Udid } from '../ids.ts';

@@ -2,9 +2,10 @@
 import type { PlistDict } from '../../protocol/plist/value.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import { type EpochMs, MINUTE_MS } from '../../std/time.ts';
+import type { CommandService } from '../admin/command-services.ts';
 import { commandUuidFor } from '../admin/idempotency.ts';
 import type { AskedAgain, InventoryService, Refreshed, RefreshRefusal } from '../admin/inventory-services.ts';
-import type { CommandService, UnknownDevice } from '../admin/services.ts';
+import type { UnknownDevice } from '../admin/services.ts';
 import type { CommandAdmission } from '../command/admission.ts';
 import type { Devices } from '../enrollment/device.ts';
 import type { Udid } from '../ids.ts';

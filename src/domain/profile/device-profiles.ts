@@ -9,6 +9,7 @@ import type { PlistDict, PlistValue } from '../../protocol/plist/value.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import { Fault, type Outcome, ok, refuse, Unavailable } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
+import type { CommandService, NewCommand } from '../admin/command-services.ts';
 import { defaultPriority } from '../admin/consequences.ts';
 import { confirmedConsequences } from '../admin/order-command.ts';
 import type {
@@ -21,7 +22,7 @@ import type {
   ProfileOrderRefusal,
   ProfileRemoved,
 } from '../admin/profile-services.ts';
-import type { CommandService, DeviceDirectory, NewCommand, UnknownDevice } from '../admin/services.ts';
+import type { DeviceDirectory, UnknownDevice } from '../admin/services.ts';
 import type { UnknownUpload, UnknownVersion } from '../admin/upload-services.ts';
 import type { Profiles } from '../declaration/profiles.ts';
 import type { DeviceDescription, Devices } from '../enrollment/device.ts';

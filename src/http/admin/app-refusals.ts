@@ -7,8 +7,9 @@ import type {
   PutAppRefusal,
   RemoveAppRefusal,
 } from '../../domain/admin/app-services.ts';
+import type { EnqueueRefusal } from '../../domain/admin/command-services.ts';
 import type { UnknownGroup } from '../../domain/admin/declaration-services.ts';
-import type { EnqueueRefusal, UnknownDevice } from '../../domain/admin/services.ts';
+import type { UnknownDevice } from '../../domain/admin/services.ts';
 import type { MalformedIdentifier } from '../../domain/ids.ts';
 import type { Problem } from './problem.ts';
 

@@ -3,7 +3,7 @@
  * answered from this table. A detail repeats facts the asker may know and nothing that was secret.
  */
 import type { AnchorRefusal } from '../../domain/admin/anchors.ts';
-import type { RepeatRefusal } from '../../domain/admin/command-services.ts';
+import type { CancelRefusal, EnqueueRefusal, RepeatRefusal } from '../../domain/admin/command-services.ts';
 import type { ConfirmationRefusal } from '../../domain/admin/consequences.ts';
 import type {
   GroupChangeRefusal,
@@ -20,8 +20,6 @@ import type {
 } from '../../domain/admin/declaration-services.ts';
 import type {
   AssignRefusal,
-  CancelRefusal,
-  EnqueueRefusal,
   MalformedCursor,
   UnknownDevice,
   UnknownKey,

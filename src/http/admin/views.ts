@@ -2,6 +2,8 @@
  * Records as the API shows them: times in RFC 3339 to the millisecond, absent facts as `null`. A command's
  * result is the device's own plist, every key of it, in the JSON form of `protocol/plist/json.ts`.
  */
+
+import type { CommandRecord, CommandSummary } from '../../domain/admin/command-services.ts';
 import type {
   DeclarationRecord,
   DeclarationSummary,
@@ -13,8 +15,6 @@ import type {
 } from '../../domain/admin/declaration-services.ts';
 import type { Ordered } from '../../domain/admin/order-command.ts';
 import type {
-  CommandRecord,
-  CommandSummary,
   DeviceRecord,
   ExpectedDevice,
   PairingRecord,

@@ -1,12 +1,12 @@
 /** The command queue and its history in D1. Answered commands leave `commands`: a poll never pays for history. */
-import type { CommandFilter, CommandPage } from '../../domain/admin/command-services.ts';
 import type {
+  CommandFilter,
+  CommandPage,
   CommandPriority,
   CommandState,
   CommandSummary,
-  MalformedCursor,
-  PageQuery,
-} from '../../domain/admin/services.ts';
+} from '../../domain/admin/command-services.ts';
+import type { MalformedCursor, PageQuery } from '../../domain/admin/services.ts';
 import type {
   CommandRow,
   CommandStore,

@@ -1,14 +1,13 @@
 /** In-memory services behind the admin API, and a caller that speaks to it as an administrator would. */
 import { Hono } from 'hono';
 import { BootstrapKey } from '../../../src/domain/admin/bootstrap-key.ts';
+import type { CommandRecord, NewCommand } from '../../../src/domain/admin/command-services.ts';
 import type { EnrollmentRecord } from '../../../src/domain/admin/pair-services.ts';
 import type { EffectivePolicy } from '../../../src/domain/admin/policy-services.ts';
 import type {
   AdminServices,
-  CommandRecord,
   DeviceRecord,
   ExpectedDevice,
-  NewCommand,
   Page,
   PageQuery,
   PairingRecord,

@@ -2,8 +2,7 @@
 import { runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { CommandFilter } from '../../../src/domain/admin/command-services.ts';
-import type { CommandPriority } from '../../../src/domain/admin/services.ts';
+import type { CommandFilter, CommandPriority } from '../../../src/domain/admin/command-services.ts';
 import { HISTORY_KEPT_DAYS, HISTORY_MAX } from '../../../src/domain/command/retention.ts';
 import type { CommandUuid, Udid } from '../../../src/domain/ids.ts';
 import { utf8 } from '../../../src/std/bytes.ts';
