@@ -40,7 +40,8 @@ export function transition(machine: Machine, event: DeploymentEvent, nowMs: Epoc
   if (event.kind === 'gone') return fail(machine, { reason: `${event.side}-not-enrolled` });
   switch (machine.phase) {
     case 'waiting':
-      return begin(machine, event, nowMs);
+      if (event.kind === 'still-needed') return leave(machine);
+      return event.kind === 'begin' ? order(machine, nowMs) : null;
     case 'ordered':
       return answered(machine, event, nowMs);
     case 'confirming':
@@ -48,15 +49,16 @@ export function transition(machine: Machine, event: DeploymentEvent, nowMs: Epoc
     case 'asked':
       return told(machine, event, nowMs);
     case 'backing-off':
+      if (event.kind === 'still-needed') return leave(machine);
       return event.kind === 'time' && isDue(machine, nowMs) ? order(machine, nowMs) : null;
     default:
       return null;
   }
 }
 
-function begin(machine: Machine, event: DeploymentEvent, nowMs: EpochMs): Transition | null {
-  if (event.kind === 'begin') return order(machine, nowMs);
-  if (event.kind !== 'still-needed' || machine.action !== 'remove' || machine.at !== 'phone') return null;
+/** No command is out: another watch came to need the iPhone's app before the first attempt, or between two. */
+function leave(machine: Machine): Transition | null {
+  if (machine.action !== 'remove' || machine.at !== 'phone') return null;
   return end(machine, 'done', 'skipped', { reason: 'needed-by-another-watch' });
 }
 

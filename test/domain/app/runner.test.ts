@@ -104,6 +104,34 @@ describe('a deployment', () => {
     expect(missed).toEqual([]);
   });
 
+  it('that is between two attempts to remove the iPhone’s app leaves it to a watch that came to need it', async () => {
+    const queue = new TestQueue();
+    const runner = testRunner(queue);
+    const removal = await created({ action: 'remove' });
+    const { machine } = removal;
+    const dueAtMs = epochMs(later - 1);
+    const backingOff = {
+      ...machine,
+      at: 'phone',
+      phase: 'backing-off',
+      attempt: 2,
+      orders: 2,
+      dueAtMs,
+    } as const;
+    await store.save(removal, { machine: backingOff, commandUuid: null }, null, NOW);
+    const install = await created({ watch: OTHER });
+    await runner.advance(install.deploymentId, later);
+    expect((await read(install.deploymentId)).machine).toMatchObject({ at: 'phone', phase: 'waiting' });
+    await runner.advance(removal.deploymentId, later);
+    expect(await read(removal.deploymentId)).toMatchObject({
+      machine: { state: 'done', at: 'phone' },
+      timeline: [{ step: 'phone-remove', outcome: 'skipped', reason: 'needed-by-another-watch' }],
+    });
+    await runner.advanceDue(later, 10, () => undefined);
+    expect((await read(install.deploymentId)).machine).toMatchObject({ at: 'phone', phase: 'ordered' });
+    expect(queue.commands.map(({ requestType }) => requestType)).toEqual(['InstallApplication']);
+  });
+
   it('that ended takes its command back, also after a stop', async () => {
     const queue = new TestQueue();
     const { deploymentId } = await created();

@@ -97,6 +97,13 @@ describe('an app', () => {
     const told = new Told('remove', 'paired').take().report(null).tell({ kind: 'still-needed' });
     expect(told.machine).toMatchObject({ state: 'done', at: 'phone' });
     expect(told.steps.at(-1)).toBe('phone-remove skipped!needed-by-another-watch');
+    const again = new Told('remove', 'paired')
+      .take()
+      .report(null)
+      .take()
+      .tell({ kind: 'time' }, CONFIRM_PATIENCE_MS);
+    expect(again.machine).toMatchObject({ at: 'phone', phase: 'backing-off' });
+    expect(again.tell({ kind: 'still-needed' }).machine).toMatchObject({ state: 'done', at: 'phone' });
     const onto = new Told('install', 'paired').tell({ kind: 'still-needed' });
     expect(onto.steps).toEqual(['still-needed: nothing']);
   });
