@@ -42,17 +42,18 @@ const RELEASE = `UPDATE app_deployments SET due_at_ms = 0, revision = revision +
   WHERE phone_udid = ?1 AND phone_bundle_id = ?2 AND at = 'phone' AND phase = 'waiting' AND state = 'running'`;
 
 /**
- * Whether another watch of the iPhone has, or is to have, the iPhone's app: its last word on some app with that
- * iPhone's bundle identifier is an installation that was done or runs, in its present enrollment. `?1` is the row.
+ * Whether another watch of the iPhone has, or is to have, the iPhone's app: its last word on some app with that iPhone's
+ * bundle identifier is an installation that was done in its present enrollment, or runs. A removal has the last word once
+ * it is off that watch: until then the watch's app would be left without its own. `?1` is the row.
  */
 const NEEDED = `SELECT 1 FROM app_deployments mine
   JOIN app_deployments d ON d.phone_udid = mine.phone_udid AND d.phone_bundle_id = mine.phone_bundle_id
     AND d.watch_udid <> mine.watch_udid AND d.action <> 'remove' AND d.state IN ('running', 'done')
   JOIN devices w ON w.udid = d.watch_udid AND w.state <> 'checked-out'
-    AND (d.state = 'running' OR d.created_at_ms >= coalesce(w.enrolled_at_ms, 0))
+    AND (d.state = 'running' OR d.ended_at_ms >= coalesce(w.enrolled_at_ms, 0))
   WHERE mine.deployment_id = ?1 AND NOT EXISTS (
     SELECT 1 FROM app_deployments gone WHERE gone.watch_udid = d.watch_udid AND gone.app_id = d.app_id
-      AND gone.action = 'remove' AND gone.state IN ('running', 'done') AND gone.rowid > d.rowid
+      AND gone.action = 'remove' AND (gone.state = 'done' OR gone.at = 'phone') AND gone.rowid > d.rowid
   )`;
 
 export class D1AppDeployments implements DeploymentStore {

@@ -205,6 +205,26 @@ describe('the iPhone’s app', () => {
     await finish(await created({ watch: OTHER, action: 'remove' }));
     expect(await removal()).toBe('saved');
   });
+
+  it('is needed by a watch that it is being removed from, until it is off that', async () => {
+    await finish(await created({ watch: OTHER }));
+    const theirs = await created({ watch: OTHER, action: 'remove' });
+    expect(await removal()).toBe('needed');
+    const offTheWatch = { ...theirs.machine, at: 'phone' } as const;
+    expect(await store.save(theirs, { machine: offTheWatch, commandUuid: null }, null, NOW)).toBe('saved');
+    expect(await removal()).toBe('saved');
+    const failed = { ...offTheWatch, state: 'failed', phase: 'over' } as const;
+    await store.save(await read(theirs.deploymentId), { machine: failed, commandUuid: null }, null, NOW);
+    expect(await removal()).toBe('saved');
+  });
+
+  it('is needed by a watch that enrolled anew and then got it by an attempt that an administrator repeated', async () => {
+    const other = await created({ watch: OTHER });
+    await env.DB.exec(`UPDATE devices SET enrolled_at_ms = ${NOW + 1} WHERE udid = 'WATCH-0002'`);
+    const done = { ...other.machine, at: 'watch', state: 'done', phase: 'over', dueAtMs: null } as const;
+    await store.save(other, { machine: done, commandUuid: null }, null, epochMs(NOW + 2));
+    expect(await removal()).toBe('needed');
+  });
 });
 
 describe('history', () => {
