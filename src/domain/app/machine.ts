@@ -24,7 +24,7 @@ export interface Machine {
   /** The side that is worked on, or was last. */
   readonly at: Side;
   readonly phase: Phase;
-  /** On this side. A device that enrolled after that is not the one that it was begun for. */
+  /** By an administrator. A device that enrolled after that is not the one that it was begun for. */
   readonly beganAtMs: EpochMs;
   /** Of the command on this side: from 1. */
   readonly attempt: number;

@@ -197,8 +197,8 @@ function conclude(
   const sides = sidesInOrder(machine);
   const at = sides[sides.indexOf(machine.at) + 1];
   if (at === undefined) return end(machine, 'done', 'done', {});
-  const { action, kind, orders } = machine;
-  const next: Machine = { ...newMachine(action, kind, nowMs), at, orders };
+  const { action, kind, orders, beganAtMs } = machine;
+  const next: Machine = { ...newMachine(action, kind, nowMs), at, orders, beganAtMs };
   return { machine: next, order: null, entry: { step: stepOf(machine), outcome: 'done' } };
 }
 

@@ -168,11 +168,52 @@ describe('a deployment', () => {
     const queue = new TestQueue();
     const { deploymentId } = await created();
     await testRunner(queue).advance(deploymentId, later);
-    queue.enrolled = false;
+    queue.enrolled = () => false;
     await testRunner(queue).advance(deploymentId, later);
     expect((await read(deploymentId)).machine).toMatchObject({
       state: 'failed',
       reason: 'phone-not-enrolled',
     });
+  });
+
+  it('is over on the iPhone already when the watch that is to get the app leaves', async () => {
+    const queue = new TestQueue();
+    const { deploymentId } = await created();
+    await testRunner(queue).advance(deploymentId, later);
+    queue.enrolled = (udid) => udid === PHONE;
+    await testRunner(queue).advance(deploymentId, later);
+    expect((await read(deploymentId)).machine).toMatchObject({
+      ...{ state: 'failed', at: 'phone', reason: 'watch-not-enrolled' },
+    });
+    expect(queue.commands).toMatchObject([{ udid: PHONE, state: 'canceled' }]);
+  });
+
+  it('asks of both sides the enrollments that it was begun for', async () => {
+    const queue = new TestQueue();
+    const { deploymentId } = await created();
+    await testRunner(queue).advance(deploymentId, later);
+    queue.answer();
+    queue.enrolled = (_, sinceMs) => sinceMs >= NOW;
+    await testRunner(queue).advance(deploymentId, later);
+    expect((await read(deploymentId)).machine).toMatchObject({ at: 'watch', phase: 'ordered' });
+    // The watch enrolls anew while the command waits.
+    queue.enrolled = (udid, sinceMs) => udid === PHONE || sinceMs > NOW;
+    await testRunner(queue).advance(deploymentId, later);
+    expect((await read(deploymentId)).machine).toMatchObject({
+      state: 'failed',
+      reason: 'watch-not-enrolled',
+    });
+  });
+
+  it('of a removal needs the side that it works on', async () => {
+    const queue = new TestQueue();
+    const { deploymentId } = await created({ action: 'remove' });
+    queue.enrolled = (udid) => udid === WATCH;
+    for (let round = 0; round < 3; round++) {
+      await testRunner(queue).advance(deploymentId, later);
+      queue.answer();
+    }
+    expect((await read(deploymentId)).machine).toMatchObject({ at: 'phone', reason: 'phone-not-enrolled' });
+    expect(queue.commands).toMatchObject([{ udid: WATCH, requestType: 'RemoveApplication' }]);
   });
 });
