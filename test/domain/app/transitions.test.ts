@@ -212,12 +212,12 @@ describe('time', () => {
     expect(told.tell({ kind: 'time' }, REPORT_PATIENCE_MS - 1).steps.at(-1)).toBe('time: nothing');
     told.tell({ kind: 'time' }, 1);
     const waits: number[] = [];
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < 11; i++) {
       told.tell({ kind: 'listed', status: 'Prompting' });
       waits.push((Number(told.machine.dueAtMs) - told.nowMs) / MINUTE_MS);
       told.tell({ kind: 'time' }, Number(told.machine.dueAtMs) - told.nowMs);
     }
-    expect(waits).toEqual([1, 2, 4, 8, 16, 30, 30, 30]);
+    expect(waits).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360]);
     // The first question and the first answer stand on the timeline; the rest is more of the same.
     expect(told.steps.filter((step) => !step.startsWith('→'))).toEqual([
       ...['watch-install queued', 'watch-install taken', 'time: nothing'],
