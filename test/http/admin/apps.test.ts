@@ -347,15 +347,29 @@ describe('a deployment', () => {
       return Map.groupBy(body.items as { phase: string }[], ({ phase }) => phase);
     };
     expect((await phases()).get('waiting')).toHaveLength(2);
-    const batch = createMessageBatch<FanoutMessage>('escapement-fanout', [
-      { id: 'a', timestamp: new Date(), attempts: 1, body: { kind: 'deployments' } },
-    ]);
-    await worker.queue(batch, env);
+    await worker.queue(deploymentsMessage(), env);
     expect((await phases()).get('ordered')).toHaveLength(12);
     // Said again, the request finds what it made.
     const again = await call('POST', `/apps/${id}/deployments`, order, key);
     expect(again.body.items).toEqual(many.body.items);
     expect((await call('GET', `/apps/${id}`)).body.deployments).toMatchObject({ running: 12, superseded: 0 });
+  });
+
+  it('is one of thirty that a message carries on, within the statements that D1 allows an invocation', async () => {
+    const id = await putNew();
+    const watches = await Promise.all(Array.from({ length: 43 }, () => enrolledDevice()));
+    const devices = watches.map(({ udid }) => udid);
+    await call('POST', `/apps/${id}/deployments`, { action: 'install', devices });
+    const asked = vi.spyOn(env.FANOUT, 'send');
+    const prepared = vi.spyOn(env.DB, 'prepare');
+    await worker.queue(deploymentsMessage(), env);
+    expect(prepared.mock.calls.length).toBeGreaterThan(30 * 5);
+    expect(prepared.mock.calls.length).toBeLessThan(1000);
+    expect(asked).toHaveBeenCalledWith({ kind: 'deployments' });
+    for (const spy of [asked, prepared]) spy.mockRestore();
+    const { body } = await call('GET', `/apps/${id}/deployments?limit=50`);
+    const waiting = (body.items as { phase: string }[]).filter(({ phase }) => phase === 'waiting');
+    expect(waiting).toHaveLength(3);
   });
 
   it('is refused for what is no app, no device, or no such deployment', async () => {
@@ -384,6 +398,13 @@ describe('a deployment', () => {
     expect(both.kind).toBe('invalid');
   });
 });
+
+function deploymentsMessage() {
+  const body = { kind: 'deployments' } as const;
+  return createMessageBatch<FanoutMessage>('escapement-fanout', [
+    { id: 'a', timestamp: new Date(), attempts: 1, body },
+  ]);
+}
 
 async function manifestUrl(id: string, lifeMs = 60_000): Promise<string> {
   const found = await (await servicesFor(env)).admin.apps.find(id);
