@@ -27,6 +27,7 @@ import {
   ALREADY_INSTALLED,
   judgeInstallAnswer,
   judgeStatus,
+  REMOVAL_FAILED,
   rejectionReason,
   type Verdict,
 } from './verdicts.ts';
@@ -121,7 +122,7 @@ function taken(machine: Machine, answer: Taken, nowMs: EpochMs): Transition {
     takenAtMs: nowMs,
     deadlineMs: addMs(nowMs, CONFIRM_PATIENCE_MS),
     dueAtMs: waits ? addMs(nowMs, REPORT_PATIENCE_MS) : nowMs,
-    seen: rejection,
+    seen: rejection ?? (machine.action === 'remove' && outcome === 'error' ? REMOVAL_FAILED : null),
   };
   const why = rejection === null ? {} : { reason: rejectionReason(rejection) };
   return { machine: next, order: null, entry: { step: stepOf(machine), outcome, ...why, ...facts } };

@@ -150,6 +150,17 @@ describe('an answer', () => {
     expect(told.tell({ kind: 'listed', status: null }).machine.state).toBe('done');
   });
 
+  it('with an error to a removal of what the device goes on listing fails that attempt, not in days', () => {
+    const told = new Told('remove', 'standalone');
+    told.tell({ kind: 'begin' });
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      told.tell(error('Not now.')).tell({ kind: 'time' }).tell({ kind: 'listed', status: 'Managed' });
+      if (attempt < ATTEMPTS_MAX) told.tell({ kind: 'time' }, Number(told.machine.dueAtMs) - told.nowMs);
+    }
+    expect(told.machine).toMatchObject({ state: 'failed', reason: 'command-error', attempt: ATTEMPTS_MAX });
+    expect(told.nowMs - NOW).toBeLessThan(2 * HOUR_MS);
+  });
+
   it('that it is managed already has the device asked at once: it reports only what changes', () => {
     const told = new Told('install', 'standalone').tell({ kind: 'begin' }).tell(taken('Managed'));
     expect(told.tell({ kind: 'time' }, 0).steps.at(-1)).toBe('→ ask watch');
