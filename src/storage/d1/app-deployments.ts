@@ -16,6 +16,7 @@ import type { CommandUuid, Udid } from '../../domain/ids.ts';
 import { Fault, type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Bound, Database, Statement } from './database.ts';
+import { deploymentEvents, supersededEvents } from './deployment-events.ts';
 import { deploymentTargets, groupWatches } from './deployment-targets.ts';
 
 interface Row {
@@ -87,6 +88,7 @@ export class D1AppDeployments implements DeploymentStore {
               WHERE state = 'running' AND (watch_udid, app_id) IN (${fresh})`,
         bound: [rows, nowMs, JSON.stringify(entry)],
       },
+      supersededEvents(fresh, rows, nowMs),
       {
         sql: `INSERT INTO app_deployments (deployment_id, app_id, kind, action, watch_udid, phone_udid, phone_bundle_id,
                 state, at, phase, machine, timeline, due_at_ms, revision, created_at_ms, updated_at_ms)
@@ -150,7 +152,11 @@ export class D1AppDeployments implements DeploymentStore {
     const { deploymentId, revision, phone, phoneBundleId } = deployment;
     const [was, is] = [deployment.machine, next.machine];
     const removes = is.action === 'remove' && is.at === 'phone' && is.phase === 'ordered';
-    const statements = [update(deployment, next, withEntry(deployment.timeline, entry), removes, nowMs)];
+    const machine = JSON.stringify(is);
+    const statements = [
+      update(deployment, next, withEntry(deployment.timeline, entry), removes, nowMs),
+      ...deploymentEvents(was, is, { deploymentId, revision: revision + 1, machine }),
+    ];
     if (phone !== null && phoneBundleId !== null && holdsPhone(was) && !holdsPhone(is))
       statements.push({
         // Only if the row was written: its revision is then the next.
