@@ -308,6 +308,19 @@ describe('a stored profile that devices are to have', () => {
     expect((await call('GET', `${profile(fresh('none'))}/devices`)).kind).toBe('unknown-upload');
   });
 
+  it('is counted on, when it is stored anew, from the highest version that they have or are to have', async () => {
+    const id = await stored('anew');
+    for (const n of [2, 3]) await putProfile(id, xmlOf(id, n), REPLACE);
+    await install(watch, id);
+    await env.DB.prepare(
+      "UPDATE device_profiles SET state = 'failed', version = 1, installed_version = 3 WHERE identifier = ?",
+    )
+      .bind(id)
+      .run();
+    await call('DELETE', `${profile(id)}?force=true`);
+    expect((await putProfile(id, xmlOf(id, 4))).body.version).toBe(4);
+  });
+
   it('keeps its PayloadIdentifier as long as they have it', async () => {
     const id = await stored('fixed');
     const moved = xmlOf(fresh('moved'));
