@@ -103,7 +103,7 @@ export type ProfileDrift =
       readonly payloadIdentifier: string;
       readonly version: number | null;
     }
-  /** Nothing here ordered it. */
+  /** It is not there by the record, or nothing here ordered it. */
   | { readonly kind: 'unknown'; readonly payloadIdentifier: string; readonly displayName: string | null };
 
 export interface DeviceProfileOverview {
