@@ -6,6 +6,7 @@ import {
   CREATE,
   call,
   type Document,
+  declaration,
   fresh,
   mobileConfig,
   payload,
@@ -24,6 +25,7 @@ beforeAll(async () => {
 });
 
 const FALSE = '<false/>';
+const UNPAIRS = payload('com.apple.applicationaccess', { allowPairedWatch: FALSE });
 
 /** A profile of its own PayloadIdentifier, stored under `id`. */
 function xmlOf(id: string, number = 1, payloads: readonly Record<string, string>[] = [WIFI]): string {
@@ -31,9 +33,13 @@ function xmlOf(id: string, number = 1, payloads: readonly Record<string, string>
   return mobileConfig(payloads, more);
 }
 
-async function stored(name: string, payloads?: readonly Record<string, string>[]): Promise<string> {
+async function stored(
+  name: string,
+  payloads?: readonly Record<string, string>[],
+  query?: string,
+): Promise<string> {
   const id = fresh(name);
-  const put = await putProfile(id, xmlOf(id, 1, payloads));
+  const put = await putProfile(id, xmlOf(id, 1, payloads), CREATE, query);
   if (put.status !== 201) throw new Error(put.text);
   return id;
 }
@@ -140,6 +146,27 @@ describe('versions of a profile', () => {
   });
 });
 
+describe('a profile that unpairs watches', () => {
+  it('is stored, and restored, for whoever says so: a set gives it out without asking again', async () => {
+    const id = fresh('ban');
+    const refused = await putProfile(id, xmlOf(id, 1, [UNPAIRS]));
+    expect([refused.status, refused.kind]).toEqual([422, 'unpairs-watches']);
+    expect((await call('GET', declaration(id))).status).toBe(404);
+    const said = '?unpairsWatches=true';
+    const taken = await putProfile(id, xmlOf(id, 1, [UNPAIRS]), CREATE, said);
+    expect([taken.status, taken.body.warnings]).toMatchObject([201, [{ rule: 'unpairs-watches' }]]);
+    await putProfile(id, xmlOf(id, 2), REPLACE);
+    expect((await putProfile(id, xmlOf(id, 1, [UNPAIRS]), REPLACE)).kind).toBe('unpairs-watches');
+    const restore = (query = '') =>
+      call('POST', `${profile(id)}/versions/1/restore${query}`, undefined, REPLACE);
+    expect((await restore()).kind).toBe('unpairs-watches');
+    const restored = await restore(said);
+    expect([restored.status, restored.body.version, restored.body.warnings, restored.body.platforms]).toEqual(
+      [200, 3, taken.body.warnings, taken.body.platforms],
+    );
+  });
+});
+
 describe('a binary property list', () => {
   /** `bplist00` of {"PayloadType": "Configuration", …} as Python's plistlib writes it. */
   const binary = Uint8Array.fromBase64(
@@ -194,7 +221,7 @@ describe('an order for a device', () => {
   });
 
   it('that would unpair a watch needs the serial number of the iPhone', async () => {
-    const id = await stored('unpairs', [payload('com.apple.applicationaccess', { allowPairedWatch: FALSE })]);
+    const id = await stored('unpairs', [UNPAIRS], '?unpairsWatches=true');
     expect((await call('GET', profile(id))).body.warnings).toMatchObject([{ rule: 'unpairs-watches' }]);
     const refused = await install(phone, id);
     expect([refused.status, refused.kind, refused.body.causes]).toEqual([
