@@ -10,7 +10,7 @@ import type { Bytes } from '../../std/bytes.ts';
 import { Fault, type Outcome, ok, refuse, Unavailable } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { CommandService, Enqueued, NewCommand } from '../admin/command-services.ts';
-import { defaultPriority } from '../admin/consequences.ts';
+import { defaultPriority, NO_CONSEQUENCES } from '../admin/consequences.ts';
 import { confirmedConsequences } from '../admin/order-command.ts';
 import type {
   DeviceProfileService,
@@ -49,7 +49,7 @@ const ATTEMPTS = 4;
 
 type Judged = Pick<NewCommand, 'command'> & { readonly allowUnknown: boolean };
 type Order = Omit<DeviceProfileOrder, 'commandUuid' | 'orderedAtMs'>;
-type Placed = Outcome<Omit<ProfileOrdered, 'causes' | 'passedOver'>, ProfileOrderRefusal | PlaceRefusal>;
+type Placed = Outcome<Pick<ProfileOrdered, 'profile' | 'ordered'>, ProfileOrderRefusal | PlaceRefusal>;
 type PlaceRefusal = Extract<
   InstallRefusal,
   { kind: 'unknown-upload' | 'payload-identifier-taken' | 'payload-identifier-changed' }
@@ -98,13 +98,13 @@ export class DeviceProfiles implements DeviceProfileService {
       return refuse({ kind: 'profile-declared' });
     const prior = await this.#options.store.find(udid, identifier);
     if (prior !== null && !order.again && holds(prior, version, enrollmentId))
-      return ok({ profile: prior, ordered: false, causes: [], passedOver });
+      return ok({ profile: prior, ordered: false, ...NO_CONSEQUENCES, passedOver });
     const command = commandOf('InstallProfile', 'Payload', payload);
     const confirmed = await this.#confirm(udid, command, order);
     if (!confirmed.ok) return confirmed;
     const next = { udid, identifier, payloadIdentifier, action: 'install', version, enrollmentId } as const;
     const placed = await this.#place(next, { command, allowUnknown }, order, nowMs);
-    return placed.ok ? ok({ ...placed.value, causes: confirmed.value.causes, passedOver }) : placed;
+    return placed.ok ? ok({ ...placed.value, ...confirmed.value, passedOver }) : placed;
   }
 
   async remove(

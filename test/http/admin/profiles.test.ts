@@ -238,6 +238,17 @@ describe('an order for a device', () => {
     expect([confirmed.status, confirmed.body.causes]).toEqual([201, refused.body.causes]);
   });
 
+  it('of an Always-On VPN is warned of on an iPhone, as its command is', async () => {
+    const vpn = payload('com.apple.vpn.managed', {
+      VPNType: text('AlwaysOn'),
+      UserDefinedName: text('VPN'),
+      AlwaysOn: '<dict><key>TunnelConfigurations</key><array/></dict>',
+    });
+    const id = await stored('always', [vpn]);
+    const ordered = await install(phone, id);
+    expect([ordered.status, ordered.body.warnings]).toMatchObject([201, [{ kind: 'always-on-vpn' }]]);
+  });
+
   it.each([
     ['an unknown device', () => call('PUT', '/devices/NO-SUCH-DEVICE/profiles/x', {}), 404],
     ['an unknown profile', () => install(watch, 'no-such-profile'), 404],
