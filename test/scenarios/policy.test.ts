@@ -9,7 +9,7 @@ import type { SimulatedPhone, SimulatedWatch } from '../simulator/index.ts';
 import { admin, adminReply, assignedPhone, type Json, order, pairedWatch } from '../support/front-door.ts';
 import { checkInvariants, settle } from '../support/invariants.ts';
 import { declare } from '../support/put-declaration.ts';
-import { mobileConfig, payload, putProfile, text } from '../support/uploads.ts';
+import { CREATE, mobileConfig, payload, putProfile, text } from '../support/uploads.ts';
 
 const PASSCODE = 'com.apple.configuration.passcode.settings';
 const POLICY = 'com.apple.mobiledevice.passwordpolicy';
@@ -32,7 +32,7 @@ async function store(name: string, type: string, keys: Record<string, string>): 
   const uuid = (n: number) => text(`5D9D0F6A-2C2B-4D6E-8C1A-${name.length}${String(n).padStart(10, '0')}`);
   const own = payload(type, { PayloadIdentifier: text(`${name}.rules`), PayloadUUID: uuid(1), ...keys });
   const more = { PayloadIdentifier: text(name), PayloadUUID: uuid(2) };
-  const stored = await putProfile(name, mobileConfig([own], more));
+  const stored = await putProfile(name, mobileConfig([own], more), CREATE, '?unpairsWatches=true');
   expect(stored.status, stored.text).toBe(201);
   return name;
 }
