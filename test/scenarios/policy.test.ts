@@ -127,7 +127,7 @@ describe('rules on an iPhone and its watch', () => {
       Array(6).fill(null),
     );
     expect(policy.warning('watch-only')).toMatchObject({
-      keys: ['passcode/maxFailedAttempts', 'passcode/minLength'],
+      keys: ['passcode/maxFailedAttempts'],
     });
     expect(kinds(policy)).toContain('passcode-forced-by-phone');
   });
@@ -348,6 +348,9 @@ it('of a watch whose iPhone checked out mirrors nothing, and says what becomes o
   expect(policy.warning('phone-checked-out')).toMatchObject({ phone: phone.udid });
   expect([...policy.rows.keys()]).toEqual(['passcode/maxFailedAttempts', 'passcode/minLength']);
   expect(policy.rows.get('passcode/minLength')).toMatchObject({ value: 4, origin: { via: 'direct' } });
+  // The watch did not speak since, so what it reported before is no proof.
+  expect(policy.warning('presumed-gone')).toMatchObject({ why: 'phone-checked-out', device: phone.udid });
+  expect([...policy.rows.keys()].map((row) => inForce(policy, row)['value'])).toEqual([null, null]);
   const left = await policyOf(phone);
   expect(left.rows.size).toBe(0);
   expect(kinds(left)).toContain('device-checked-out');

@@ -5,6 +5,7 @@
 import type { JsonValue } from '../../protocol/plist/json.ts';
 import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
+import type { PresumedGone } from '../enrollment/ending.ts';
 import type { Platform, Udid } from '../ids.ts';
 import type { DeviceState, UnknownDevice } from './services.ts';
 
@@ -117,6 +118,8 @@ type Of = { readonly origin: PolicyOrigin };
 /** Keys are named `domain/key`. */
 export type PolicyWarning =
   | { readonly kind: 'device-checked-out' }
+  /** Nothing is said to be in force of a device that is expected to be gone. */
+  | ({ readonly kind: 'presumed-gone' } & PresumedGone)
   | { readonly kind: 'phone-unknown' }
   | { readonly kind: 'phone-checked-out'; readonly phone: Udid }
   | { readonly kind: 'phone-stale'; readonly phone: Udid; readonly lastSeenAtMs: EpochMs }

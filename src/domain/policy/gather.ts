@@ -44,6 +44,8 @@ export async function gather(
 ): Promise<readonly Side[]> {
   const { devices, library, profiles, inventory } = options;
   const udids = [...asked.keys()];
+  // What the objects have not yet told is told now: an answer that just came counts.
+  await Promise.all(udids.map((udid) => devices.of(udid).flush()));
   const [compiled, ordered, records, items] = await Promise.all([
     compileAll(asked, options),
     openOrdered(asked, profiles),
