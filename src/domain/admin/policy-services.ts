@@ -11,7 +11,9 @@ import type { DeviceState, UnknownDevice } from './services.ts';
 
 /** Who sets a value: a declaration of the device's manifest, or a profile that a command installed. */
 export interface PolicyOrigin {
-  readonly kind: 'declaration' | 'profile';
+  /** `command`: the profile is stored nowhere but in the command that installed it. */
+  readonly kind: 'declaration' | 'profile' | 'command';
+  /** Of a command its CommandUUID. */
   readonly identifier: string;
   /** Of the profile that holds the key, its own `PayloadIdentifier`; null where a declaration holds it itself. */
   readonly payloadIdentifier: string | null;

@@ -117,7 +117,7 @@ function messageOf(warning: PolicyWarning): string {
     case 'same-profile':
       return 'Profiles with one PayloadIdentifier replace each other: only the one installed last is on the device.';
     case 'foreign-profiles':
-      return 'The device lists profiles with rules that were not stored and ordered here: their rules are not shown.';
+      return 'The device lists profiles with rules that did not come from here, or longer ago than commands are kept: their rules are not shown.';
     case 'weaker-by-combine':
       return "Apple's schema combines these declarations to a value that is not the strictest of them.";
     case 'zero-undocumented':
