@@ -69,10 +69,13 @@ export interface CommandStore {
   ): Promise<Outcome<CommandPage, MalformedCursor>>;
 }
 
-/** Seals what commands say. What was sealed opens for its own device and CommandUUID only. */
+/**
+ * Seals what commands say. What was sealed opens for its own device and CommandUUID only. With another key than the
+ * deployment's all of it is `Unavailable`.
+ */
 export interface CommandSecrets {
   seal(udid: Udid, commandUuid: CommandUuid, plain: Bytes): Promise<Bytes>;
-  /** Null when it does not open: another key, another command's, or damaged. */
+  /** Null when it does not open: another command's, or damaged. */
   open(udid: Udid, commandUuid: CommandUuid, sealed: Bytes): Promise<Bytes | null>;
   /** The token of a TokenUpdate, sealed when that came; null likewise. */
   openUnlockToken(udid: Udid, sealed: Bytes): Promise<Bytes | null>;
