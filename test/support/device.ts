@@ -7,6 +7,7 @@ import type { ReportStatus } from '../../src/domain/command/queue.ts';
 import type { ManifestEntry } from '../../src/domain/declaration/manifest.ts';
 import type { DeclarationReport, Device } from '../../src/domain/enrollment/device.ts';
 import type { ExpectedIdentity } from '../../src/domain/enrollment/state.ts';
+import type { CredentialOrigin } from '../../src/domain/identity/ports.ts';
 import { VerifiedDevice } from '../../src/domain/identity/verified-device.ts';
 import type { CommandUuid, Udid } from '../../src/domain/ids.ts';
 import { StorageKey } from '../../src/domain/storage-key.ts';
@@ -69,6 +70,8 @@ export interface TestDevice {
 export interface DeviceChoice {
   readonly platform?: 'iOS' | 'watchOS';
   readonly pairingId?: string;
+  /** Of a pairing. */
+  readonly phone?: Udid;
 }
 
 /** Nothing has Authenticated yet; one certificate was issued for it. */
@@ -93,19 +96,22 @@ export async function issue(
   // Each a moment after the one before: only a later certificate may begin the next enrollment.
   issued += 1;
   const { platform = 'watchOS', pairingId = null, renewalOf = null, permittedAtMs = null } = choice;
+  const { phone = 'PHONE-0001' as Udid } = choice;
   const atMs = choice.atMs ?? addMs(START, issued);
   const identity: ExpectedIdentity = {
     digest,
     platform,
     serial: serial('SERIAL0001'),
     pairingId,
-    phoneUdid: pairingId === null ? null : 'PHONE-0001',
+    phoneUdid: pairingId === null ? null : phone,
     renewalOf,
     issuedAtMs: atMs,
     permittedAtMs,
   };
+  const origin: CredentialOrigin =
+    pairingId === null ? { kind: 'link', linkId: 'x' } : { kind: 'pairing', pairingId, phoneUdid: phone };
   await certificates.insert({
-    subject: { udid: device.udid, serial: identity.serial, platform, origin: { kind: 'link', linkId: 'x' } },
+    subject: { udid: device.udid, serial: identity.serial, platform, origin },
     credentialId: serialHex,
     certificateDigest: digest,
     certificateDer: utf8(serialHex),

@@ -107,10 +107,13 @@ describe('a deployment with another storage key', () => {
     const [first, second] = [await order(device, 'First'), await order(device, 'Second')];
     const { channel, commands } = commandsFor(env, scheduled, await wrongly());
     const idle = {
-      ...{ udid: device.udid, status: 'Idle', commandUuid: null, errorChain: [] },
+      udid: device.udid,
+      status: 'Idle',
+      commandUuid: null,
+      errorChain: [],
       userId: null,
-    };
-    const report = { ...idle, content: new Map(), raw: utf8('') } as const;
+    } as const;
+    const report = { ...idle, content: new Map(), raw: utf8('') };
     for (let times = 0; times < 3; times++)
       await unavailable(channel.connect(new VerifiedDevice(device.udid, device.pin), report, START));
     const more = orderFor(device, `${device.udid}/more` as CommandUuid);
