@@ -72,7 +72,9 @@ export class CommandSession {
     if (chosen === null) {
       const nothingWaits = offer.complete && store.deferred.length === 0;
       if (nothingWaits) store.saveProgress({ workCleared: offer.workTold });
-      if (offer.lastStatus !== 'NotNow') this.#wakeForDeferred();
+      // All that was shown ended in this moment, and there is more.
+      if (!offer.complete) this.#post({ kind: 'wake', udid: this.#udid });
+      else if (offer.lastStatus !== 'NotNow') this.#wakeForDeferred();
       return null;
     }
     const { commandUuid, requestType, body, expiresAtMs, deliveries, notNows, farewell = null } = chosen;
@@ -100,8 +102,8 @@ export class CommandSession {
     if (delivery !== null) return { kind: 'deliver', delivery };
     if (next !== 'fetch') return { kind: 'empty' };
     // The object's own command may have a row there as well, from when it went out before.
-    const own = store.declare === null ? 0 : 1;
-    const passedOver = store.deferred.length + store.countUntold() + own;
+    const own = store.declare === null ? [] : [store.declare.commandUuid];
+    const passedOver = [...store.deferred, ...store.untold(), ...own];
     return { kind: 'fetch', enrollmentId, workTold: store.progress.workTold, passedOver };
   }
 
