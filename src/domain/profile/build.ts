@@ -22,6 +22,7 @@ import { Findings } from './findings.ts';
 import { rulesOf } from './payload-rules.ts';
 import { PAYLOAD, resolveReferences, type Target } from './references.ts';
 import { type Sha256Hex, uuidOf } from './uuid.ts';
+import { warningsIn } from './warnings.ts';
 
 export interface BuildOptions {
   readonly identifier: string;
@@ -201,9 +202,16 @@ function judgeSingles(
   }
 }
 
+/** Where a place of the profile is in the description of it. */
+function inDraft(path: string): string {
+  const [, index, key] = /^PayloadContent\[(\d+)\]\.(.+)$/.exec(path) ?? [];
+  if (key === undefined) return PROFILE_PATHS[path] ?? path;
+  return `payloads[${index}].${key === 'PayloadType' ? 'type' : `keys.${key}`}`;
+}
+
 async function judgeWhole(profile: JsonObject, draft: ProfileDraft, found: Findings): Promise<void> {
-  const placeOf = (path: string) => PROFILE_PATHS[path] ?? path;
-  await judgeByCatalog({ type: 'TopLevel', content: profile, allowUnknown: false, placeOf }, found);
+  await judgeByCatalog({ type: 'TopLevel', content: profile, allowUnknown: false, placeOf: inDraft }, found);
+  for (const warning of await warningsIn(profile)) found.warning({ ...warning, path: inDraft(warning.path) });
   if (draft.removalDate !== undefined && draft.removalDate <= found.nowMs)
     found.warning({
       path: 'removalDate',

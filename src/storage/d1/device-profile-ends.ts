@@ -1,7 +1,7 @@
 /**
  * What a command's end means for the profile that it installed or removed: statements for the batch that records the
  * end. Each goes by the command's UUID, so that only the last order of a profile on a device is concerned, and says the
- * same when it is said again.
+ * same when it is said again. A command that repeats that of the last order takes its place in the record.
  */
 import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
 import { deviceErrorOf } from '../../domain/profile/device-error.ts';
@@ -14,6 +14,8 @@ export function profileEnds(message: DeviceMessage): readonly Statement[] {
   switch (message.kind) {
     case 'result': {
       const { requestType, commandUuid, state, answeredAtMs: atMs } = message;
+      if (requestType === 'ProfileList' && state === 'acknowledged')
+        return [profilesGone(message.udid, atMs)];
       if (requestType !== null && !PROFILE_COMMANDS.has(requestType)) return [];
       if (state === 'acknowledged') return [profileAcknowledged(commandUuid, atMs)];
       return [profileRefused(commandUuid, deviceErrorOf(message.status, message.raw), atMs)];
@@ -47,6 +49,40 @@ function profileRefused(commandUuid: string, error: DeviceProfileError, atMs: Ep
     sql: `UPDATE device_profiles SET state = 'failed', error = ?2, changed_at_ms = ?3 WHERE command_uuid = ?1`,
     bound: [commandUuid, JSON.stringify(error), atMs],
   };
+}
+
+/**
+ * A removal that failed and is there no more, by the list that the device has just given of all that it has. Behind the
+ * statement that records the list. Whatever else is missing stays recorded: somebody wants it there.
+ */
+function profilesGone(udid: string, atMs: EpochMs): Statement {
+  return {
+    sql: `UPDATE device_profiles SET state = 'removed', error = NULL, changed_at_ms = ?2,
+            installed_version = NULL, installed_at_ms = NULL
+          WHERE udid = ?1 AND action = 'remove' AND state = 'failed' AND changed_at_ms < ?2
+            AND EXISTS (SELECT 1 FROM inventory i
+              WHERE i.udid = ?1 AND i.section = 'profiles' AND i.complete_at_ms = ?2
+                AND NOT EXISTS (SELECT 1 FROM json_each(i.value) j WHERE j.key = payload_identifier))`,
+    bound: [udid, atMs],
+  };
+}
+
+/** In the batch that queues the repetition, behind it. */
+export function profileRequeued(
+  command: {
+    readonly commandUuid: string;
+    readonly enrollmentId: string;
+    readonly requestType: string;
+    readonly createdAtMs: EpochMs;
+  },
+  requeuedFrom: string,
+): readonly Statement[] {
+  const { commandUuid, enrollmentId, requestType, createdAtMs } = command;
+  if (!PROFILE_COMMANDS.has(requestType)) return [];
+  const sql = `UPDATE device_profiles SET command_uuid = ?1, enrollment_id = ?3, error = NULL,
+      state = iif(action = 'install', 'ordered', 'removing'), ordered_at_ms = ?4, changed_at_ms = ?4
+    WHERE command_uuid = ?2 AND EXISTS (SELECT 1 FROM commands c WHERE c.command_uuid = ?1)`;
+  return [{ sql, bound: [commandUuid, requeuedFrom, enrollmentId, createdAtMs] }];
 }
 
 /** Canceled or expired. What the device did all the same outranks it. */

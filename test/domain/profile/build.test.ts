@@ -325,8 +325,13 @@ describe('a description', () => {
 
   it('that ends before it begins is warned of', async () => {
     const payloads = [restrict(ok)];
-    expect((await judge({ removalDate: NOW, payloads })).warnings).toEqual(['expired removalDate']);
-    expect((await judge({ removalDate: epochMs(NOW + 1000), payloads })).warnings).toEqual([]);
+    expect((await judge({ removalDate: NOW, payloads })).warnings).toEqual([
+      'ends-by-itself removalDate',
+      'expired removalDate',
+    ]);
+    expect((await judge({ removalDate: epochMs(NOW + 1000), payloads })).warnings).toEqual([
+      'ends-by-itself removalDate',
+    ]);
   });
 });
 

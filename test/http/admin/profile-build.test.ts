@@ -76,7 +76,7 @@ describe('the examples of docs/api.md', () => {
         body: { payloadIdentifier: id, signed: false },
       });
       // The examples' certificates are fixed, and the clock is not.
-      const warnings = stored.body.built.warnings.map(({ rule }: Document) => rule);
+      const warnings = stored.body.warnings.map(({ rule }: Document) => rule);
       expect(warnings.filter((rule: string) => !/^(expired|not-yet-valid)$/.test(rule))).toEqual([]);
       expect((await call('GET', `${profile(id)}/content`)).text).toBe(built.text);
     },
@@ -96,7 +96,7 @@ describe('a description', () => {
         payloadTypes: ['com.apple.wifi.managed'],
       },
     });
-    expect(created.body.built).toMatchObject({ payloads: [{ name: 'wifi' }], warnings: [] });
+    expect(created.body).toMatchObject({ payloads: [{ name: 'wifi' }], warnings: [] });
     const again = await put(id, { payloads: WIFI.payloads, displayName: 'Office' });
     expect(again).toMatchObject({ status: 200, etag: created.etag });
     const changed = await put(id, { ...WIFI, displayName: 'Other' }, REPLACE);
@@ -116,7 +116,7 @@ describe('a description', () => {
     const { text } = await call('GET', `${profile(id)}/content`);
     const uploaded = await putProfile(id, text, CREATE);
     expect(uploaded.status).toBe(200);
-    expect(uploaded.body).not.toHaveProperty('built');
+    expect(uploaded.body).not.toHaveProperty('payloads');
     expect((await putProfile(id, text.replace('>Office<', '>Other<'), REPLACE)).status).toBe(200);
     expect((await put(id, WIFI, REPLACE)).body.displayName).toBe('Office');
   });
@@ -202,6 +202,27 @@ describe('a description', () => {
       'reserved-identifier',
     );
     expect((await build({ ...WIFI, identifier: 'a\n' })).kind).toBe('malformed-identifier');
+  });
+
+  it('is told of once, in its own words, and of what a device would make of it', async () => {
+    const id = fresh('warned');
+    const passcode = {
+      type: 'com.apple.mobiledevice.passwordpolicy',
+      keys: { forcePIN: true, minLength: 4 },
+    };
+    const restrictions = { type: 'com.apple.applicationaccess', keys: { allowPairedWatch: false } };
+    const named = [passcode, restrictions, passcode].map((one, at) => ({ ...one, name: `n${at}` }));
+    const draft = { displayName: 'W', platform: 'iOS', removalDate: '2099-01-01T00:00:00Z', payloads: named };
+    const stored = await put(id, draft, CREATE, '?unpairsWatches=true');
+    const places = stored.body.warnings.map(({ rule, path }: Document) => `${rule} ${path}`);
+    expect(places.sort()).toEqual([
+      'ends-by-itself removalDate',
+      'mirrored payloads[0].keys.forcePIN',
+      'mirrored payloads[2].keys.forcePIN',
+      'several-passcode-payloads payloads[2].type',
+      'unpairs-watches payloads[1].keys.allowPairedWatch',
+    ]);
+    expect((await build({ ...draft, identifier: id })).body.warnings).toEqual(stored.body.warnings);
   });
 });
 
