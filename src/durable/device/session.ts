@@ -150,8 +150,8 @@ export class CommandSession {
   /** False when the device has the command, or answered it. */
   cancel(commandUuid: CommandUuid, nowMs: EpochMs): boolean {
     if (this.#store.outstanding?.commandUuid === commandUuid) return false;
-    const ending = this.#store.ending(commandUuid);
-    if (ending !== null) return ending === 'canceled';
+    if (this.#store.ending(commandUuid) === 'answered') return false;
+    // Told again if it was canceled before: it may have been queued only after that.
     this.#store.settle(commandUuid, 'canceled', nowMs);
     this.#declare.canceled(commandUuid);
     this.#post({ kind: 'cancel', commandUuid, state: 'canceled', atMs: nowMs });

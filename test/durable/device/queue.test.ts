@@ -325,6 +325,18 @@ describe('a cancellation', () => {
     });
   });
 
+  it('of a command that was queued only after it holds, once it is said again', async () => {
+    const device = await enrolledDevice();
+    const uuid = crypto.randomUUID().toUpperCase() as CommandUuid;
+    expect(await device.stub.cancel(uuid, START)).toBe(true);
+    await device.stub.flush();
+    await queueCommand(device, { uuid });
+    expect(await session(device)).toEqual([]);
+    expect(await device.stub.cancel(uuid, START)).toBe(true);
+    await device.stub.flush();
+    expect(await stateOf(device, uuid)).toBe('canceled');
+  });
+
   it('of a command that was put off holds', async () => {
     const device = await enrolledDevice();
     const uuid = await queueCommand(device);
