@@ -149,7 +149,7 @@ export function commandsFor(env: Env, fleet: ReturnType<typeof fleetFor>, key: S
     onGivenUp: (udid, commandUuid, status) =>
       consoleLog().event('command-given-up', { udid, commandUuid, reason: status }),
   });
-  return { commands, gathered, channel };
+  return { commands, gathered, channel, contents };
 }
 
 async function build(env: Env): Promise<Composition> {
@@ -159,7 +159,7 @@ async function build(env: Env): Promise<Composition> {
   const authority = await importAuthority(config.caCertificatePem, config.caKeyPem.expose());
   const keys = await PairingTokenKeys.import(config.tokenKeys.expose());
   const sealKey = await importSealKey(config.storageKey.expose());
-  const { commands, gathered, channel } = commandsFor(env, fleet, sealKey);
+  const { commands, gathered, channel, contents } = commandsFor(env, fleet, sealKey);
 
   const store = new D1Declarations(db);
   const rendered = new KvRendered(env.RENDERED);
@@ -281,7 +281,7 @@ async function build(env: Env): Promise<Composition> {
       manifests,
       isKnown,
     }),
-    ...policyServices({ db, devices, index, manifests, library, seal: uploadSeal(sealKey) }),
+    ...policyServices({ db, devices, index, manifests, library, seal: uploadSeal(sealKey), contents }),
     newUuid: randomUuid,
     publicUrl,
     isEnrollmentProfile,

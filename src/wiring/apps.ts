@@ -44,8 +44,11 @@ export interface AppsNeed {
   readonly queue: Queue<FanoutMessage>;
 }
 
-/** Of a message of the queue: each may be some thirty statements and calls. Another follows while there are more. */
-const PER_MESSAGE = 100;
+/**
+ * Of a message of the queue, or of a sweep: to order a command takes eleven statements, to go on from an answer at most
+ * thirty, and D1 takes 1,000 in one invocation. Another message follows while there are more.
+ */
+const PER_MESSAGE = 30;
 /** While a device's object waits for its telling: those that its messages are about, as a rule one. */
 const PER_TELLING = 5;
 

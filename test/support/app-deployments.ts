@@ -82,7 +82,7 @@ export class TestQueue {
   readonly commands: Queued[] = [];
   /** Whether devices report the app as managed since it was installed. */
   managed = new Set<Udid>();
-  enrolled = true;
+  enrolled: (udid: Udid, sinceMs: EpochMs) => boolean = () => true;
 
   find(uuid: string): Queued | undefined {
     return this.commands.find((one) => one.uuid === uuid);
@@ -100,7 +100,7 @@ export class TestQueue {
 
   get devices(): DeploymentDevices {
     return {
-      isEnrolled: async () => this.enrolled,
+      isEnrolled: async (udid, sinceMs) => this.enrolled(udid, sinceMs),
       reported: async (udid) => ({
         state: this.managed.has(udid) ? 'managed' : null,
         sinceMs: epochMs(NOW + 1e9),

@@ -19,6 +19,7 @@ import {
   type DeploymentEvent,
   type Machine,
   orderOf,
+  sidesInOrder,
   type TimelineEntry,
   type Transition,
 } from './machine.ts';
@@ -218,15 +219,15 @@ export class DeploymentRunner {
     return refused(queued.refusal, nowMs);
   }
 
-  /** The side whose enrollment is over: that which is worked on, and the iPhone of a watch that is to get an app. */
+  /** A side whose enrollment is over: a removal needs the one that it works on, whoever is to get an app needs all. */
   async #gone(deployment: Deployment): Promise<Side | null> {
-    const { machine, phone, watch } = deployment;
-    const { devices } = this.#options;
-    const needsPhone =
-      machine.at === 'phone' || (machine.kind !== 'standalone' && machine.action !== 'remove');
-    const sinceMs = machine.beganAtMs;
-    if (needsPhone && (phone === null || !(await devices.isEnrolled(phone, sinceMs)))) return 'phone';
-    if (machine.at === 'watch' && !(await devices.isEnrolled(watch, sinceMs))) return 'watch';
+    const { machine, phone } = deployment;
+    const needed = machine.action === 'remove' ? [machine.at] : sidesInOrder(machine);
+    for (const side of needed) {
+      const isThere = side === 'watch' || phone !== null;
+      if (!isThere || !(await this.#options.devices.isEnrolled(udidOf(deployment, side), machine.beganAtMs)))
+        return side;
+    }
     return null;
   }
 
