@@ -61,6 +61,8 @@ export interface CommandStore {
   /** Deletes history that is too old or too much, a bounded part at a time; returns how many. */
   prune(nowMs: EpochMs): Promise<number>;
   find(udid: Udid, commandUuid: CommandUuid, nowMs: EpochMs): Promise<CommandRow | null>;
+  /** The stored profile of which this is the last order on its device; null for any other command. */
+  profileOf(commandUuid: CommandUuid): Promise<string | null>;
   list(
     udid: Udid,
     filter: CommandFilter,
@@ -69,10 +71,13 @@ export interface CommandStore {
   ): Promise<Outcome<CommandPage, MalformedCursor>>;
 }
 
-/** Seals what commands say. What was sealed opens for its own device and CommandUUID only. */
+/**
+ * Seals what commands say. What was sealed opens for its own device and CommandUUID only. With another key than the
+ * deployment's all of it is `Unavailable`.
+ */
 export interface CommandSecrets {
   seal(udid: Udid, commandUuid: CommandUuid, plain: Bytes): Promise<Bytes>;
-  /** Null when it does not open: another key, another command's, or damaged. */
+  /** Null when it does not open: another command's, or damaged. */
   open(udid: Udid, commandUuid: CommandUuid, sealed: Bytes): Promise<Bytes | null>;
   /** The token of a TokenUpdate, sealed when that came; null likewise. */
   openUnlockToken(udid: Udid, sealed: Bytes): Promise<Bytes | null>;

@@ -3,14 +3,12 @@
  * enrollments that end in the middle, evictions and outages.
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
-import { env } from 'cloudflare:workers';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CommandContents } from '../../../src/domain/command/content.ts';
 import type { CommandStore } from '../../../src/domain/command/ports.ts';
 import { commandSecrets } from '../../../src/domain/command/seal.ts';
 import { CommandQueue } from '../../../src/domain/command/service.ts';
 import type { CommandUuid } from '../../../src/domain/ids.ts';
-import { importSealKey } from '../../../src/pki/seal.ts';
 import type { PlistDict } from '../../../src/protocol/plist/value.ts';
 import { addMs, DAY_MS, epochMs, HOUR_MS, MINUTE_MS } from '../../../src/std/time.ts';
 import { D1Commands } from '../../../src/storage/d1/commands.ts';
@@ -29,6 +27,7 @@ import {
   START,
   session,
   stateOf,
+  storageKey,
   withoutSubscriptions,
 } from '../../support/device.ts';
 import { refusal, value } from '../../support/pairing.ts';
@@ -56,7 +55,7 @@ async function slowQueue(before: () => Promise<void>): Promise<CommandQueue> {
       return (...args: unknown[]) => before().then(() => method(...args));
     },
   });
-  const contents = new CommandContents(commandSecrets(await importSealKey(env.STORAGE_KEY)));
+  const contents = new CommandContents(commandSecrets(storageKey));
   return new CommandQueue({ ...fleet, contents, store, devices });
 }
 
