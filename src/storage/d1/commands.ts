@@ -188,6 +188,11 @@ export class D1Commands implements CommandStore {
     return row === null ? null : commandRow(row);
   }
 
+  async profileOf(commandUuid: CommandUuid): Promise<string | null> {
+    const sql = 'SELECT identifier FROM device_profiles WHERE command_uuid = ?';
+    return (await this.#db.first<{ identifier: string }>(sql, commandUuid))?.identifier ?? null;
+  }
+
   async list(
     udid: Udid,
     filter: CommandFilter,
