@@ -259,7 +259,10 @@ async function build(env: Env): Promise<Composition> {
     enrollmentLinks: links,
     declarations,
     ...profileRooms,
-    profileBuilder: new ProfileBuilds({ sha256Hex, isEnrollmentProfile }),
+    profileBuilder: new ProfileBuilds({
+      ...{ sha256Hex, isEnrollmentProfile },
+      fingerprint: uploadSeal(sealKey).fingerprint,
+    }),
     sets: new Sets({ store: sets, groups, library, manifests, due, devices, isKnown, newUuid: randomUuid }),
     groups: new Groups({ store: groups, due, newUuid: randomUuid }),
     settings: new Settings({
