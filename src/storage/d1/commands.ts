@@ -23,7 +23,6 @@ import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import { expireCommands, pruneHistory } from './command-history.ts';
 import { blob, type Database, type Statement } from './database.ts';
-import { profileRequeued } from './device-profile-ends.ts';
 
 /** Of the two at most one is not null. */
 interface BodyRow {
@@ -75,11 +74,27 @@ export class D1Commands implements CommandStore {
   }
 
   async insert(command: QueuedCommand, pendingMax: number): Promise<boolean> {
-    const insert = insertCommand(command, pendingMax);
-    const { requeuedFrom } = command;
-    const follow = requeuedFrom === null ? [] : profileRequeued(command, requeuedFrom);
-    if (follow.length === 0) return (await this.#db.run(insert.sql, ...insert.bound)) > 0;
-    const [changes = 0] = await this.#db.batch([insert, ...follow]);
+    const { sealed, bytes } = command.body;
+    const changes = await this.#db.run(
+      `INSERT INTO commands (command_uuid, udid, priority, request_type, body, sealed, state, created_at_ms, expires_at_ms, enrollment_id, requeued_from, inventory_scope, farewell)
+       SELECT ?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7, ?8, ?9, ?10, ?12, ?13
+       WHERE NOT EXISTS (SELECT 1 FROM command_history WHERE command_uuid = ?1)
+         AND (SELECT count(*) FROM commands WHERE udid = ?2) < ?11
+       ON CONFLICT (command_uuid) DO NOTHING`,
+      command.commandUuid,
+      command.udid,
+      command.priority === 'urgent' ? URGENT : NORMAL,
+      command.requestType,
+      sealed ? null : readUtf8(bytes),
+      sealed ? bytes : null,
+      command.createdAtMs,
+      command.expiresAtMs,
+      command.enrollmentId,
+      command.requeuedFrom,
+      pendingMax,
+      command.inventoryScope,
+      command.farewell,
+    );
     return changes > 0;
   }
 
@@ -199,32 +214,6 @@ export class D1Commands implements CommandStore {
     const cursor = last === undefined ? null : `${last.createdAtMs}.${last.commandUuid}`;
     return ok({ items, cursor, pending: pending?.n ?? 0 });
   }
-}
-
-function insertCommand(command: QueuedCommand, pendingMax: number): Statement {
-  const { sealed, bytes } = command.body;
-  return {
-    sql: `INSERT INTO commands (command_uuid, udid, priority, request_type, body, sealed, state, created_at_ms, expires_at_ms, enrollment_id, requeued_from, inventory_scope, farewell)
-       SELECT ?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?7, ?8, ?9, ?10, ?12, ?13
-       WHERE NOT EXISTS (SELECT 1 FROM command_history WHERE command_uuid = ?1)
-         AND (SELECT count(*) FROM commands WHERE udid = ?2) < ?11
-       ON CONFLICT (command_uuid) DO NOTHING`,
-    bound: [
-      command.commandUuid,
-      command.udid,
-      command.priority === 'urgent' ? URGENT : NORMAL,
-      command.requestType,
-      sealed ? null : readUtf8(bytes),
-      sealed ? bytes : null,
-      command.createdAtMs,
-      command.expiresAtMs,
-      command.enrollmentId,
-      command.requeuedFrom,
-      pendingMax,
-      command.inventoryScope,
-      command.farewell,
-    ],
-  };
 }
 
 /**
