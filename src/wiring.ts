@@ -261,7 +261,7 @@ async function build(env: Env): Promise<Composition> {
     ...profileRooms,
     profileBuilder: new ProfileBuilds({
       ...{ sha256Hex, isEnrollmentProfile },
-      fingerprint: uploadSeal(sealKey).fingerprint,
+      fingerprint: uploadSeal(storageKey).fingerprint,
     }),
     sets: new Sets({ store: sets, groups, library, manifests, due, devices, isKnown, newUuid: randomUuid }),
     groups: new Groups({ store: groups, due, newUuid: randomUuid }),
