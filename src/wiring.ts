@@ -244,6 +244,7 @@ async function build(env: Env): Promise<Composition> {
       devices,
       commands,
       admission: fleet.admission,
+      waker: fleet.waker,
       isKnown,
     }),
     enrollments: new D1Enrollments(db),
