@@ -43,6 +43,8 @@ export interface CommandRecord extends CommandSummary {
   readonly requeuedFrom: CommandUuid | null;
   /** Those that repeat it, oldest first. */
   readonly requeuedAs: readonly CommandUuid[];
+  /** The stored profile of which it is the last order on the device, and the version that it installs or removes. */
+  readonly profile: { readonly identifier: string; readonly version: number } | null;
 }
 
 export interface NewCommand {

@@ -120,6 +120,7 @@ export function commandView(command: CommandRecord) {
     notNows: command.notNows,
     requeuedFrom: command.requeuedFrom,
     requeuedAs: command.requeuedAs,
+    profile: command.profile,
     command: command.command,
     result,
     error,

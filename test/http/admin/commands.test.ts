@@ -264,6 +264,7 @@ describe('a command', () => {
       notNows: 0,
       requeuedFrom: null,
       requeuedAs: [],
+      profile: null,
       command: null,
       result: null,
       error: null,

@@ -321,6 +321,7 @@ const NOT_SENT = {
   notNows: 0,
   requeuedFrom: null,
   requeuedAs: [],
+  profile: null,
 } as const;
 
 export function putCommand(fakes: FakeServices, over: Partial<CommandRecord>): CommandRecord {
