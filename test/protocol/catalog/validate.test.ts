@@ -154,6 +154,17 @@ describe('a command', () => {
     ]);
   });
 
+  it.each([
+    [1e20, false],
+    [1.5, false],
+    [{ $data: 'AAEC' }, false],
+    [{ $integer: '1' }, true],
+    [1, true],
+  ])('has %j as an integer: %s', async (iTunesStoreID, is) => {
+    const problems = await command({ RequestType: 'InstallApplication', iTunesStoreID }, phone);
+    expect(problems).toEqual(is ? [] : ['iTunesStoreID type: an integer']);
+  });
+
   it('may ask for what the platform knows', async () => {
     const ask = (...Queries: JsonValue[]) => ({ RequestType: 'DeviceInformation', Queries });
     expect(await command(ask('UDID', 'BatteryLevel'), watch)).toEqual([]);
