@@ -244,6 +244,7 @@ async function build(env: Env): Promise<Composition> {
       devices,
       commands,
       admission: fleet.admission,
+      waker: fleet.waker,
       isKnown,
     }),
     enrollments: new D1Enrollments(db),
@@ -259,7 +260,10 @@ async function build(env: Env): Promise<Composition> {
     enrollmentLinks: links,
     declarations,
     ...profileRooms,
-    profileBuilder: new ProfileBuilds({ sha256Hex, isEnrollmentProfile }),
+    profileBuilder: new ProfileBuilds({
+      ...{ sha256Hex, isEnrollmentProfile },
+      fingerprint: uploadSeal(storageKey).fingerprint,
+    }),
     sets: new Sets({ store: sets, groups, library, manifests, due, devices, isKnown, newUuid: randomUuid }),
     groups: new Groups({ store: groups, due, newUuid: randomUuid }),
     settings: new Settings({

@@ -43,7 +43,8 @@ export function profileServices(parts: ProfileParts): ProfileServices & { readon
   const { isEnrollmentProfile } = parts;
   const store = new D1Uploads(db);
   const seal = uploadSeal(parts.storageKey);
-  const uploads = new Uploads({ publicUrl, store, library, seal, newUuid: randomUuid, sign });
+  const delivery = { publicUrl, sign, isEnrollmentProfile };
+  const uploads = new Uploads({ ...delivery, store, library, seal, newUuid: randomUuid });
   const records = new D1DeviceProfiles(db);
   const devicesWith = (identifier: string) => records.devicesWith(identifier);
   const profiles = new Profiles({ uploads, store, seal, isEnrollmentProfile, devicesWith });

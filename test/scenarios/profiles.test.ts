@@ -214,23 +214,6 @@ describe('a profile by command', () => {
     expect([await sync(watch), held(watch)]).toEqual([['RemoveProfile'], undefined]);
   });
 
-  it('is followed when its command is requeued', async () => {
-    await store(1);
-    watch.manners.fail('InstallProfile');
-    const { body } = await install(watch);
-    await sync(watch);
-    expect((await record(watch)).state).toBe('failed');
-    const path = `/devices/${watch.udid}/commands/${body.commandUuid}/requeue`;
-    const { commandUuid } = (await done(call('POST', path, { push: false }))).body;
-    ordered.set(commandUuid, { udid: watch.udid });
-    expect(await record(watch)).toMatchObject({ state: 'ordered', commandUuid, error: null });
-    expect((await install(watch)).body).toMatchObject({ ordered: false, commandUuid });
-    expect(await sync(watch)).toEqual(['InstallProfile']);
-    expect(await record(watch)).toMatchObject({ state: 'installed', installedVersion: 1 });
-    await remove(watch);
-    await sync(watch);
-  });
-
   it('that the device puts off is not overtaken by its own removal', async () => {
     await store(1);
     watch.manners.defer('InstallProfile', 1);

@@ -143,7 +143,5 @@ export type RepeatRefusal =
   | { readonly kind: 'command-acknowledged' }
   /** The server makes and sends it by itself. */
   | { readonly kind: 'command-is-own' }
-  /** The last order of a stored profile on the device, whose record goes by the command: it is ordered there. */
-  | { readonly kind: 'command-of-profile'; readonly identifier: string }
   /** What it said was not kept, or does not open with the storage key. */
   | { readonly kind: 'content-lost' };

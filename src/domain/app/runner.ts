@@ -215,8 +215,16 @@ export class DeploymentRunner {
     );
     // The UUID is this deployment's alone: what it names was queued by a step that ran before, and says what the app
     // said then.
-    if (queued.ok || queued.refusal.kind === 'command-conflict') return null;
-    return refused(queued.refusal, nowMs);
+    if (!queued.ok && queued.refusal.kind !== 'command-conflict') return refused(queued.refusal, nowMs);
+    await this.#takeBackIfOver(deployment, commandUuid, nowMs);
+    return null;
+  }
+
+  /** It ended while its command was being queued, so that whoever cleared up after it found none to take back. */
+  async #takeBackIfOver(deployment: Deployment, commandUuid: CommandUuid, nowMs: EpochMs): Promise<void> {
+    const now = await this.#options.store.find(deployment.deploymentId);
+    if (now?.commandUuid === commandUuid) return;
+    await this.#options.devices.withdraw(udidOf(deployment, deployment.machine.at), commandUuid, nowMs);
   }
 
   /** A side whose enrollment is over: a removal needs the one that it works on, whoever is to get an app needs all. */

@@ -12,7 +12,7 @@ import type {
 import type { MalformedCursor, PageQuery } from '../admin/services.ts';
 import type { OwnSign } from '../enrollment/ending.ts';
 import type { CommandUuid, Udid } from '../ids.ts';
-import type { Candidate, CommandBody } from './queue.ts';
+import type { Candidates, CommandBody } from './queue.ts';
 
 export interface QueuedCommand {
   readonly commandUuid: CommandUuid;
@@ -50,8 +50,13 @@ export interface CommandStore {
   insert(command: QueuedCommand, pendingMax: number): Promise<boolean>;
   /** Null when there is none. */
   stored(commandUuid: CommandUuid): Promise<StoredCommand | null>;
-  /** In order of delivery, unexpired, of this enrollment. */
-  next(udid: Udid, enrollmentId: string, nowMs: EpochMs, limit: number): Promise<readonly Candidate[]>;
+  /** The first few, unexpired, of this enrollment, without `passedOver`. Bounded: one of them at least, if there is one. */
+  next(
+    udid: Udid,
+    enrollmentId: string,
+    nowMs: EpochMs,
+    passedOver: readonly CommandUuid[],
+  ): Promise<Candidates>;
   /** The device's object knows that work waits. */
   noted(commandUuid: CommandUuid, nowMs: EpochMs): Promise<void>;
   /** Old enough commands that no object was told of, oldest first. */
@@ -61,8 +66,6 @@ export interface CommandStore {
   /** Deletes history that is too old or too much, a bounded part at a time; returns how many. */
   prune(nowMs: EpochMs): Promise<number>;
   find(udid: Udid, commandUuid: CommandUuid, nowMs: EpochMs): Promise<CommandRow | null>;
-  /** The stored profile of which this is the last order on its device; null for any other command. */
-  profileOf(commandUuid: CommandUuid): Promise<string | null>;
   list(
     udid: Udid,
     filter: CommandFilter,

@@ -142,8 +142,6 @@ export class CommandQueue implements CommandService {
     if (!ENDED.has(state)) return refuse({ kind: 'command-not-ended', state });
     // The object's own are the only ones in clear.
     if (body?.sealed === false) return refuse({ kind: 'command-is-own' });
-    const identifier = await this.#store.profileOf(commandUuid);
-    if (identifier !== null) return refuse({ kind: 'command-of-profile', identifier });
     if (state === 'acknowledged' && !again) return refuse({ kind: 'command-acknowledged' });
     const command = await this.#contents.read(udid, commandUuid, body);
     if (command === null) return refuse({ kind: 'content-lost' });

@@ -189,9 +189,9 @@ export class DeviceStore {
   }
 
   /** Commands that ended and that D1 may still show as waiting. */
-  countUntold(): number {
-    const count = "SELECT count(*) AS n FROM outbox WHERE kind IN ('result', 'cancel')";
-    return this.#sql.exec<{ n: number }>(count).one().n;
+  untold(): readonly CommandUuid[] {
+    const ended = "SELECT key FROM outbox WHERE kind IN ('result', 'cancel')";
+    return Array.from(this.#sql.exec<{ key: CommandUuid }>(ended), (row) => row.key);
   }
 
   hasOutbox(): boolean {

@@ -191,13 +191,6 @@ function stateProblem(refusal: StateRefusal | FurtherRefusal): Problem {
       return bad(kind, 409, 'The device acknowledged it', 'To have it done once more, say "again": true.');
     case 'command-is-own':
       return bad(kind, 409, "The server's own", 'It is sent by itself whenever a manifest changes.');
-    case 'command-of-profile':
-      return bad(
-        kind,
-        409,
-        'The order of a stored profile',
-        `Order ${refusal.identifier} on the device anew, under its profiles.`,
-      );
     case 'content-lost':
       return bad(kind, 409, 'Its content is lost', 'It was not kept, or does not open with the storage key.');
     case 'not-a-phone':

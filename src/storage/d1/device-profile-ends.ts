@@ -1,7 +1,7 @@
 /**
  * What a command's end means for the profile that it installed or removed: statements for the batch that records the
  * end. Each goes by the command's UUID, so that only the last order of a profile on a device is concerned, and says the
- * same when it is said again. A command that repeats that of the last order takes its place in the record.
+ * same when it is said again.
  */
 import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
 import { deviceErrorOf } from '../../domain/profile/device-error.ts';
@@ -65,24 +65,6 @@ function profilesGone(udid: string, atMs: EpochMs): Statement {
                 AND NOT EXISTS (SELECT 1 FROM json_each(i.value) j WHERE j.key = payload_identifier))`,
     bound: [udid, atMs],
   };
-}
-
-/** In the batch that queues the repetition, behind it. */
-export function profileRequeued(
-  command: {
-    readonly commandUuid: string;
-    readonly enrollmentId: string;
-    readonly requestType: string;
-    readonly createdAtMs: EpochMs;
-  },
-  requeuedFrom: string,
-): readonly Statement[] {
-  const { commandUuid, enrollmentId, requestType, createdAtMs } = command;
-  if (!PROFILE_COMMANDS.has(requestType)) return [];
-  const sql = `UPDATE device_profiles SET command_uuid = ?1, enrollment_id = ?3, error = NULL,
-      state = iif(action = 'install', 'ordered', 'removing'), ordered_at_ms = ?4, changed_at_ms = ?4
-    WHERE command_uuid = ?2 AND EXISTS (SELECT 1 FROM commands c WHERE c.command_uuid = ?1)`;
-  return [{ sql, bound: [commandUuid, requeuedFrom, enrollmentId, createdAtMs] }];
 }
 
 /** Canceled or expired. What the device did all the same outranks it. */

@@ -144,6 +144,19 @@ describe('a deployment', () => {
     expect(await store.claimDue(later, later, 10)).toEqual([]);
   });
 
+  it('that ends while its command is being queued takes that back too', async () => {
+    const queue = new TestQueue();
+    const { deploymentId } = await created();
+    queue.meanwhile = async () => {
+      queue.meanwhile = async () => undefined;
+      await testRunner(queue).apply(await read(deploymentId), { kind: 'cancel' }, later);
+      await testRunner(queue).advance(deploymentId, later);
+      expect((await read(deploymentId)).commandUuid).toBeNull();
+    };
+    await testRunner(queue).advance(deploymentId, later);
+    expect(queue.commands).toMatchObject([{ requestType: 'InstallApplication', state: 'canceled' }]);
+  });
+
   it('that fails every time is no hindrance for the others', async () => {
     const queue = new TestQueue();
     const broken = await created();

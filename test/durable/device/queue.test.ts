@@ -168,6 +168,22 @@ describe('delivery', () => {
   });
 });
 
+it('wakes a device again if all that it was to choose from ended in that moment, and more waits', async () => {
+  const device = await enrolledDevice();
+  const all: CommandUuid[] = [];
+  for (let one = 0; one < 9; one++) all.push(await queueCommand(device, { uuid: `${device.udid}/${one}` }));
+  const idle = { status: 'Idle', commandUuid: null, raw: new Uint8Array(0), facts: null } as const;
+  const step = value(await device.object.report(device.pin, idle, START));
+  if (step.kind !== 'fetch') throw new Error('nothing is asked of D1');
+  const shown = await fleet.store.next(device.udid, step.enrollmentId, START, step.passedOver);
+  for (const { commandUuid } of shown.candidates) await device.object.cancel(commandUuid, START);
+  const offer = { ...shown, workTold: step.workTold, lastStatus: 'Idle' } as const;
+  expect(value(await device.object.offer(device.pin, offer, START))).toBeNull();
+  await device.object.flush();
+  expect(wakes(device.udid)).toBe(1);
+  expect(await session(device)).toEqual([all.at(-1)]);
+});
+
 describe('results', () => {
   it.each([
     ['Acknowledged', 'acknowledged'],
@@ -307,6 +323,18 @@ describe('a cancellation', () => {
     expect(refusal(await fleet.commands.cancel(device.udid, uuid, START))).toMatchObject({
       state: 'canceled',
     });
+  });
+
+  it('of a command that was queued only after it holds, once it is said again', async () => {
+    const device = await enrolledDevice();
+    const uuid = crypto.randomUUID().toUpperCase() as CommandUuid;
+    expect(await device.stub.cancel(uuid, START)).toBe(true);
+    await device.stub.flush();
+    await queueCommand(device, { uuid });
+    expect(await session(device)).toEqual([]);
+    expect(await device.stub.cancel(uuid, START)).toBe(true);
+    await device.stub.flush();
+    expect(await stateOf(device, uuid)).toBe('canceled');
   });
 
   it('of a command that was put off holds', async () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import page from '../../../docs/api.md?raw';
 import { parsePem } from '../../../src/pki/pem.ts';
 import { type Bytes, toBase64 } from '../../../src/std/bytes.ts';
-import { examplesOf } from '../../support/profiles.ts';
+import { build as buildHere, examplesOf } from '../../support/profiles.ts';
 import {
   CREATE,
   call,
@@ -102,9 +102,10 @@ describe('a description', () => {
     const changed = await put(id, { ...WIFI, displayName: 'Other' }, REPLACE);
     expect(changed.status).toBe(200);
     expect(changed.etag).not.toBe(created.etag);
-    expect(changed.body.payloadUuid).toBe(created.body.payloadUuid);
+    expect(changed.body.payloadUuid).not.toBe(created.body.payloadUuid);
+    expect(changed.body.payloads).toEqual(created.body.payloads);
     const { body } = await call('GET', profile(id));
-    expect(body).toMatchObject({ displayName: 'Other', payloadUuid: created.body.payloadUuid });
+    expect(body).toMatchObject({ displayName: 'Other', payloadUuid: changed.body.payloadUuid });
     expect((await call('GET', declaration(id))).body).toMatchObject({
       type: 'com.apple.configuration.legacy',
     });
@@ -223,6 +224,16 @@ describe('a description', () => {
       'unpairs-watches payloads[1].keys.allowPairedWatch',
     ]);
     expect((await build({ ...draft, identifier: id })).body.warnings).toEqual(stored.body.warnings);
+  });
+});
+
+describe('the PayloadUUID of a described profile', () => {
+  it('follows from its content under a key: without it no secret can be tried against it', async () => {
+    const { body } = await build(WIFI);
+    const keyless = await buildHere(WIFI, { identifier: 'com.example.build' });
+    expect(keyless).toMatchObject({ ok: true, value: { payloads: body.payloads } });
+    expect(body.payloadUuid).not.toBe(keyless.ok && keyless.value.payloadUuid);
+    expect((await build(WIFI)).body.payloadUuid).toBe(body.payloadUuid);
   });
 });
 
