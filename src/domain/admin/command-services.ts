@@ -76,7 +76,11 @@ export type EnqueueRefusal =
   | CommandRefusal
   | { readonly kind: 'queue-full'; readonly pendingMax: number }
   /** The UUID names a command of another device, or one whose dictionary differs. */
-  | { readonly kind: 'command-conflict'; readonly commandUuid: CommandUuid };
+  | {
+      readonly kind: 'command-conflict';
+      readonly commandUuid: CommandUuid;
+      readonly of: 'another-device' | 'other-content';
+    };
 
 export type UnknownCommand = { readonly kind: 'unknown-command'; readonly commandUuid: CommandUuid };
 export type CancelRefusal =

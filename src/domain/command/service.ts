@@ -167,9 +167,9 @@ export class CommandQueue implements CommandService {
   ): Promise<Outcome<Enqueued, EnqueueRefusal> | null> {
     const stored = await this.#store.stored(commandUuid);
     if (stored === null) return null;
-    const same =
-      stored.udid === udid && (await this.#contents.isSame(udid, commandUuid, stored.body, command));
-    if (!same) return refuse({ kind: 'command-conflict', commandUuid });
+    if (stored.udid !== udid) return refuse({ kind: 'command-conflict', commandUuid, of: 'another-device' });
+    const same = await this.#contents.isSame(udid, commandUuid, stored.body, command);
+    if (!same) return refuse({ kind: 'command-conflict', commandUuid, of: 'other-content' });
     const record = await this.#store.find(udid, commandUuid, nowMs);
     return record === null ? null : ok({ command: summaryOf(record), created: false });
   }
