@@ -20,6 +20,8 @@ export type Phase = 'waiting' | 'ordered' | 'confirming' | 'asked' | 'backing-of
 export interface Machine {
   readonly action: Action;
   readonly kind: AppKind;
+  /** Of the app, when it was begun: the same order of the same version is no other order. */
+  readonly appVersion: string | null;
   readonly state: DeploymentState;
   /** The side that is worked on, or was last. */
   readonly at: Side;
@@ -143,10 +145,15 @@ export function stepOf({ action, at, phase }: Pick<Machine, 'action' | 'at' | 'p
   return `${at}-${phase === 'confirming' || phase === 'asked' ? 'confirm' : action}`;
 }
 
-export function newMachine(action: Action, kind: AppKind, nowMs: EpochMs): Machine {
+export function newMachine(
+  action: Action,
+  kind: AppKind,
+  nowMs: EpochMs,
+  appVersion: string | null = null,
+): Machine {
   const [at = 'watch'] = sidesInOrder({ action, kind });
   return {
-    ...{ action, kind, at, state: 'running', phase: 'waiting', attempt: 1, asks: 0, orders: 0 },
+    ...{ action, kind, appVersion, at, state: 'running', phase: 'waiting', attempt: 1, asks: 0, orders: 0 },
     ...{ beganAtMs: nowMs, takenAtMs: null, deadlineMs: null, dueAtMs: nowMs, seen: null, reason: null },
   };
 }

@@ -198,8 +198,8 @@ function conclude(
   const sides = sidesInOrder(machine);
   const at = sides[sides.indexOf(machine.at) + 1];
   if (at === undefined) return end(machine, 'done', 'done', {});
-  const { action, kind, orders, beganAtMs } = machine;
-  const next: Machine = { ...newMachine(action, kind, nowMs), at, orders, beganAtMs };
+  const { action, kind, orders, beganAtMs, appVersion } = machine;
+  const next: Machine = { ...newMachine(action, kind, nowMs, appVersion), at, orders, beganAtMs };
   return { machine: next, order: null, entry: { step: stepOf(machine), outcome: 'done' } };
 }
 
@@ -242,8 +242,8 @@ function end(
 /** By an administrator: on the side where it ended. */
 function retry(machine: Machine, nowMs: EpochMs): Transition | null {
   if (machine.state !== 'failed' && machine.state !== 'canceled') return null;
-  const { action, kind, at, orders } = machine;
-  const next: Machine = { ...newMachine(action, kind, nowMs), at, orders };
+  const { action, kind, at, orders, appVersion } = machine;
+  const next: Machine = { ...newMachine(action, kind, nowMs, appVersion), at, orders };
   return { machine: next, order: null, entry: { step: stepOf(next), outcome: 'retried' } };
 }
 

@@ -91,7 +91,7 @@ export function apps({ apps: library, appPackages, deployments }: AdminServices)
     if (!deployed.ok) return refused(c, deployed.refusal);
     const items = deployed.value.map(({ watch, outcome }) => ({
       watch,
-      ...(outcome.ok ? outcome.value : deployRefusalView(outcome.refusal)),
+      ...(outcome.ok ? { deploymentId: outcome.value.deploymentId } : deployRefusalView(outcome.refusal)),
     }));
     const begun = deployed.value.filter(({ outcome }) => outcome.ok).length;
     return c.json({ begun, refused: items.length - begun, items }, 202);

@@ -157,6 +157,22 @@ describe('one at a time', () => {
     expect(await begin(await read(second.deploymentId))).toBe('saved');
   });
 
+  it('of an earlier enrollment does not answer for a new order', async () => {
+    const machine = newMachine('install', 'paired', NOW, 'V1');
+    const first = await created({ machine });
+    const same = aDeployment({ machine });
+    expect((await store.create([same], NOW)).get(same.deploymentId)).toEqual({
+      kind: 'found',
+      deploymentId: first.deploymentId,
+    });
+    await device(WATCH, PHONE);
+    await env.DB.prepare('UPDATE devices SET enrolled_at_ms = ? WHERE udid = ?')
+      .bind(NOW + 1, WATCH)
+      .run();
+    expect((await store.create([same], NOW)).get(same.deploymentId)?.kind).toBe('created');
+    expect((await read(first.deploymentId)).machine.state).toBe('superseded');
+  });
+
   it('is not made for an app that is gone', async () => {
     await env.DB.exec('DELETE FROM apps');
     const one = aDeployment();
