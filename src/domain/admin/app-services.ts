@@ -138,7 +138,7 @@ export interface AppDeployments {
     nowMs: EpochMs,
   ): Promise<Outcome<readonly Deployed[], DeployManyRefusal>>;
   /** Newest first. */
-  ofApp(app: string, page: PageQuery): Promise<Outcome<Page<Deployment>, UnknownApp | MalformedCursor>>;
+  ofApp(app: string, state: DeploymentState | null, page: PageQuery): Promise<Outcome<Page<Deployment>, UnknownApp | MalformedCursor>>;
   ofWatch(watch: Udid, page: PageQuery): Promise<Outcome<Page<Deployment>, UnknownDevice | MalformedCursor>>;
   /** What the device last answered to ManagedApplicationList; null when it never did. */
   managed(device: Udid): Promise<ManagedApps | null>;

@@ -102,15 +102,15 @@ export class Deployments implements AppDeployments {
     return ok(deployed);
   }
 
-  async ofApp(app: string, page: PageQuery) {
+  async ofApp(app: string, state: DeploymentState | null, page: PageQuery) {
     if ((await this.#options.apps.find(app)) === null) return refuse({ kind: 'unknown-app', app } as const);
-    return this.#options.store.list({ app, watch: null }, page);
+    return this.#options.store.list({ app, watch: null, state }, page);
   }
 
   async ofWatch(watch: Udid, page: PageQuery) {
     if (!(await this.#options.isKnown(watch)))
       return refuse<UnknownDevice>({ kind: 'unknown-device', udid: watch });
-    return this.#options.store.list({ app: null, watch }, page);
+    return this.#options.store.list({ app: null, watch, state: null }, page);
   }
 
   async managed(device: Udid): Promise<ManagedApps | null> {

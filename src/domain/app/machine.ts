@@ -42,7 +42,7 @@ export interface Machine {
   readonly dueAtMs: EpochMs | null;
   /** The last thing that the device reported of the app. */
   readonly seen: string | null;
-  /** Of a deployment that failed; of one that goes on, what the last attempt failed for. */
+  /** Of a deployment that failed; of one that goes on, what the last attempt failed for, or what it waits for. */
   readonly reason: string | null;
 }
 
@@ -59,6 +59,8 @@ export type AppStatus = string | null;
 export type DeploymentEvent =
   /** The side is free. */
   | { readonly kind: 'begin' }
+  /** Another deployment works on the app on the iPhone. */
+  | { readonly kind: 'busy'; readonly againAtMs: EpochMs }
   /** Another watch of this iPhone has the app. */
   | { readonly kind: 'still-needed' }
   /** The device took the command; `reports` says that it tells of its apps by itself. */
@@ -111,6 +113,8 @@ export interface Transition {
   readonly entry: Omit<TimelineEntry, 'atMs'> | null;
 }
 
+/** What one waits for that another deployment of the app on its iPhone is before. */
+export const PHONE_BUSY = 'phone-busy';
 /** Three, so that a person who refuses is asked twice again, and a device that fails gets a day. */
 export const ATTEMPTS_MAX = 3;
 /** A device that is off over a long weekend still gets it. */

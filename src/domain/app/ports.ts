@@ -107,6 +107,7 @@ export interface DeploymentTarget {
 export interface DeploymentFilter {
   readonly app: string | null;
   readonly watch: Udid | null;
+  readonly state: DeploymentState | null;
 }
 
 /** `busy`: another deployment works on this app on that iPhone. `needed`: another watch of it has the app. */

@@ -148,7 +148,7 @@ export class D1AppDeployments implements DeploymentStore {
   }
 
   async list(
-    { app, watch }: DeploymentFilter,
+    { app, watch, state }: DeploymentFilter,
     page: PageQuery,
   ): Promise<Outcome<Page<Deployment>, MalformedCursor>> {
     const after = page.cursor === null ? null : /^(\d{1,16})\.([0-9A-F-]{36})$/.exec(page.cursor);
@@ -156,6 +156,7 @@ export class D1AppDeployments implements DeploymentStore {
     const conditions: (readonly [string, Bound])[] = [
       ['app_id = ?', app],
       ['watch_udid = ?', watch],
+      ['state = ?', state],
     ];
     const asked = conditions.filter(([, value]) => value !== null);
     const rows = await this.#db.all<Row>(

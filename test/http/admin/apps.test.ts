@@ -363,13 +363,18 @@ describe('a deployment', () => {
       const { body } = await call('GET', `/apps/${id}/deployments`);
       return Map.groupBy(body.items as { phase: string }[], ({ phase }) => phase);
     };
-    expect((await phases()).get('waiting')).toHaveLength(2);
+    expect((await phases()).get('waiting')).toMatchObject([{ reason: 'not-begun' }, { reason: 'not-begun' }]);
+    const [first] = many.body.items;
+    await call('POST', `/deployments/${first.deploymentId}/cancel`);
+    const canceled = await call('GET', `/apps/${id}/deployments?state=canceled`);
+    expect(canceled.body.items).toMatchObject([{ deploymentId: first.deploymentId, state: 'canceled' }]);
+    expect((await call('GET', `/apps/${id}/deployments?state=waiting`)).kind).toBe('invalid');
     await worker.queue(deploymentsMessage(), env);
-    expect((await phases()).get('ordered')).toHaveLength(12);
+    expect((await phases()).get('ordered')).toHaveLength(11);
     // Said again, the request finds what it made.
     const again = await call('POST', `/apps/${id}/deployments`, order, key);
     expect(again.body.items).toEqual(many.body.items);
-    expect((await call('GET', `/apps/${id}`)).body.deployments).toMatchObject({ running: 12, superseded: 0 });
+    expect((await call('GET', `/apps/${id}`)).body.deployments).toMatchObject({ running: 11, superseded: 0 });
   });
 
   it('answers as it stands to the same order, until the app is another version or the order another', async () => {
