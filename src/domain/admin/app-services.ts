@@ -85,7 +85,9 @@ export type DeployRefusal =
   | { readonly kind: 'phone-unknown'; readonly watch: Udid }
   | { readonly kind: 'phone-not-enrolled'; readonly phone: Udid; readonly state: DeviceState | null }
   | { readonly kind: 'invalid-install'; readonly side: Side; readonly problems: readonly ContentProblem[] }
-  | { readonly kind: 'package-missing'; readonly app: string };
+  | { readonly kind: 'package-missing'; readonly app: string }
+  /** The Idempotency-Key stands for another app or action on this watch. */
+  | { readonly kind: 'deployment-conflict'; readonly watch: Udid };
 
 export interface DeploymentOrder {
   readonly app: string;
@@ -97,7 +99,7 @@ export interface DeploymentOrder {
 
 export interface Deployed {
   readonly watch: Udid;
-  readonly outcome: Outcome<{ readonly deploymentId: string }, DeployRefusal>;
+  readonly outcome: Outcome<{ readonly deploymentId: string; readonly created: boolean }, DeployRefusal>;
 }
 
 /** Of a request for many; `500 devices per API call, more by group`. */
@@ -107,7 +109,9 @@ export const DEPLOY_GROUP_MAX = 5_000;
 export type DeployManyRefusal =
   | UnknownApp
   | UnknownGroup
-  | { readonly kind: 'group-too-large'; readonly devicesMax: number };
+  | { readonly kind: 'group-too-large'; readonly devicesMax: number }
+  /** For every one of them. */
+  | Extract<DeployRefusal, { kind: 'deployment-conflict' }>;
 
 export interface ManagedApps {
   readonly answeredAtMs: EpochMs;
@@ -124,7 +128,9 @@ export interface AppDeployments {
     watch: Udid,
     order: DeploymentOrder,
     nowMs: EpochMs,
-  ): Promise<Outcome<Deployment, UnknownApp | DeployRefusal>>;
+  ): Promise<
+    Outcome<{ readonly deployment: Deployment; readonly created: boolean }, UnknownApp | DeployRefusal>
+  >;
   /** Each by itself: what is refused for one is no hindrance for another. */
   deployMany(
     to: { readonly devices: readonly Udid[] } | { readonly group: string },
@@ -132,7 +138,11 @@ export interface AppDeployments {
     nowMs: EpochMs,
   ): Promise<Outcome<readonly Deployed[], DeployManyRefusal>>;
   /** Newest first. */
-  ofApp(app: string, page: PageQuery): Promise<Outcome<Page<Deployment>, UnknownApp | MalformedCursor>>;
+  ofApp(
+    app: string,
+    state: DeploymentState | null,
+    page: PageQuery,
+  ): Promise<Outcome<Page<Deployment>, UnknownApp | MalformedCursor>>;
   ofWatch(watch: Udid, page: PageQuery): Promise<Outcome<Page<Deployment>, UnknownDevice | MalformedCursor>>;
   /** What the device last answered to ManagedApplicationList; null when it never did. */
   managed(device: Udid): Promise<ManagedApps | null>;

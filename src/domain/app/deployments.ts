@@ -22,7 +22,14 @@ import { type App, sidesOf, sourceOf } from './app.ts';
 import { installProblems } from './commands.ts';
 import { derivedUuid } from './deployment-ids.ts';
 import { type DeploymentState, newMachine } from './machine.ts';
-import type { AppStore, Deployment, DeploymentStore, DeploymentTarget, NewDeployment } from './ports.ts';
+import type {
+  AppStore,
+  CreateOutcome,
+  Deployment,
+  DeploymentStore,
+  DeploymentTarget,
+  NewDeployment,
+} from './ports.ts';
 import type { DeploymentRunner } from './runner.ts';
 
 /** Rows of one transaction. */
@@ -58,16 +65,19 @@ export class Deployments implements AppDeployments {
     watch: Udid,
     order: DeploymentOrder,
     nowMs: EpochMs,
-  ): Promise<Outcome<Deployment, UnknownApp | DeployRefusal>> {
+  ): Promise<Outcome<{ deployment: Deployment; created: boolean }, UnknownApp | DeployRefusal>> {
     const app = await this.#options.apps.find(order.app);
     if (app === null) return refuse({ kind: 'unknown-app', app: order.app });
     await this.#options.refresh(watch);
     const [deployed] = await this.#begin(app, [watch], order, nowMs);
     if (deployed === undefined) return refuse({ kind: 'unknown-device', udid: watch });
     if (!deployed.outcome.ok) return deployed.outcome;
-    await this.#advance([deployed.outcome.value.deploymentId], nowMs);
-    const made = await this.#options.store.find(deployed.outcome.value.deploymentId);
-    return made === null ? refuse({ kind: 'unknown-app', app: order.app }) : ok(made);
+    const { deploymentId, created } = deployed.outcome.value;
+    await this.#advance([deploymentId], nowMs);
+    const deployment = await this.#options.store.find(deploymentId);
+    return deployment === null
+      ? refuse({ kind: 'unknown-app', app: order.app })
+      : ok({ deployment, created });
   }
 
   async deployMany(
@@ -82,21 +92,25 @@ export class Deployments implements AppDeployments {
     const deployed: Deployed[] = [];
     for (let from = 0; from < devices.value.length; from += PAGE)
       deployed.push(...(await this.#begin(app, devices.value.slice(from, from + PAGE), order, nowMs)));
+    const refusals = deployed.flatMap(({ outcome }) => (outcome.ok ? [] : [outcome.refusal]));
+    const conflicts = refusals.filter((refusal) => refusal.kind === 'deployment-conflict');
+    const [conflict] = conflicts;
+    if (conflict !== undefined && conflicts.length === deployed.length) return refuse(conflict);
     const begun = deployed.flatMap(({ outcome }) => (outcome.ok ? [outcome.value.deploymentId] : []));
     await this.#advance(begun.slice(0, INLINE_MAX), nowMs);
     if (begun.length > INLINE_MAX) await this.#options.goOn();
     return ok(deployed);
   }
 
-  async ofApp(app: string, page: PageQuery) {
+  async ofApp(app: string, state: DeploymentState | null, page: PageQuery) {
     if ((await this.#options.apps.find(app)) === null) return refuse({ kind: 'unknown-app', app } as const);
-    return this.#options.store.list({ app, watch: null }, page);
+    return this.#options.store.list({ app, watch: null, state }, page);
   }
 
   async ofWatch(watch: Udid, page: PageQuery) {
     if (!(await this.#options.isKnown(watch)))
       return refuse<UnknownDevice>({ kind: 'unknown-device', udid: watch });
-    return this.#options.store.list({ app: null, watch }, page);
+    return this.#options.store.list({ app: null, watch, state: null }, page);
   }
 
   async managed(device: Udid): Promise<ManagedApps | null> {
@@ -174,7 +188,7 @@ export class Deployments implements AppDeployments {
     const { store } = this.#options;
     const targets = new Map((await store.targets(watches)).map((target) => [target.udid, target]));
     const problems = new Problems(app);
-    const deployed: Deployed[] = [];
+    const outcomes = new Map<Udid, Deployed['outcome']>();
     const rows: NewDeployment[] = [];
     for (const watch of watches) {
       const target = targets.get(watch);
@@ -183,15 +197,18 @@ export class Deployments implements AppDeployments {
           ? ({ kind: 'unknown-device', udid: watch } as const)
           : await hindranceOf(app, target, order, problems);
       if (refusal !== null || target === undefined) {
-        deployed.push({ watch, outcome: refuse(refusal ?? { kind: 'unknown-device', udid: watch }) });
+        outcomes.set(watch, refuse(refusal ?? { kind: 'unknown-device', udid: watch }));
         continue;
       }
-      const row = await this.#row(app, target, order, nowMs);
-      rows.push(row);
-      deployed.push({ watch, outcome: ok({ deploymentId: row.deploymentId }) });
+      rows.push(await this.#row(app, target, order, nowMs));
     }
-    if (rows.length > 0) await store.create(rows, nowMs);
-    return deployed;
+    const made = rows.length === 0 ? new Map<string, CreateOutcome>() : await store.create(rows, nowMs);
+    for (const { deploymentId, watch } of rows)
+      outcomes.set(watch, outcomeOf(made.get(deploymentId), watch, deploymentId));
+    return watches.flatMap((watch) => {
+      const outcome = outcomes.get(watch);
+      return outcome === undefined ? [] : [{ watch, outcome }];
+    });
   }
 
   async #row(
@@ -204,9 +221,9 @@ export class Deployments implements AppDeployments {
     const deploymentId =
       idempotencyKey === null
         ? this.#options.newUuid()
-        : await derivedUuid('deployment', admin.id, watchBundleId, action, udid, idempotencyKey);
+        : await derivedUuid('deployment', admin.id, udid, idempotencyKey);
     const phoneBundleId = app.phone?.bundleId ?? null;
-    const machine = newMachine(action, kind, nowMs);
+    const machine = newMachine(action, kind, nowMs, app.version);
     const onPhone = phoneBundleId === null ? null : (phone?.udid ?? null);
     return { deploymentId, app: watchBundleId, kind, watch: udid, phone: onPhone, phoneBundleId, machine };
   }
@@ -221,6 +238,19 @@ export class Deployments implements AppDeployments {
         onMissed(id, error);
       }
     }
+  }
+}
+
+/** Of an app that was deleted meanwhile nothing was made: who looks for it finds none. */
+function outcomeOf(made: CreateOutcome | undefined, watch: Udid, asked: string): Deployed['outcome'] {
+  switch (made?.kind) {
+    case 'created':
+    case 'found':
+      return ok({ deploymentId: made.deploymentId, created: made.kind === 'created' });
+    case 'conflict':
+      return refuse({ kind: 'deployment-conflict', watch });
+    default:
+      return ok({ deploymentId: asked, created: false });
   }
 }
 

@@ -20,6 +20,8 @@ export type Phase = 'waiting' | 'ordered' | 'confirming' | 'asked' | 'backing-of
 export interface Machine {
   readonly action: Action;
   readonly kind: AppKind;
+  /** Of the app, when it was begun: the same order of the same version is no other order. */
+  readonly appVersion: string | null;
   readonly state: DeploymentState;
   /** The side that is worked on, or was last. */
   readonly at: Side;
@@ -40,7 +42,7 @@ export interface Machine {
   readonly dueAtMs: EpochMs | null;
   /** The last thing that the device reported of the app. */
   readonly seen: string | null;
-  /** Of a deployment that failed; of one that goes on, what the last attempt failed for. */
+  /** Of a deployment that failed; of one that goes on, what the last attempt failed for, or what it waits for. */
   readonly reason: string | null;
 }
 
@@ -57,6 +59,8 @@ export type AppStatus = string | null;
 export type DeploymentEvent =
   /** The side is free. */
   | { readonly kind: 'begin' }
+  /** Another deployment works on the app on the iPhone. */
+  | { readonly kind: 'busy'; readonly againAtMs: EpochMs }
   /** Another watch of this iPhone has the app. */
   | { readonly kind: 'still-needed' }
   /** The device took the command; `reports` says that it tells of its apps by itself. */
@@ -109,6 +113,8 @@ export interface Transition {
   readonly entry: Omit<TimelineEntry, 'atMs'> | null;
 }
 
+/** What one waits for that another deployment of the app on its iPhone is before. */
+export const PHONE_BUSY = 'phone-busy';
 /** Three, so that a person who refuses is asked twice again, and a device that fails gets a day. */
 export const ATTEMPTS_MAX = 3;
 /** A device that is off over a long weekend still gets it. */
@@ -143,10 +149,15 @@ export function stepOf({ action, at, phase }: Pick<Machine, 'action' | 'at' | 'p
   return `${at}-${phase === 'confirming' || phase === 'asked' ? 'confirm' : action}`;
 }
 
-export function newMachine(action: Action, kind: AppKind, nowMs: EpochMs): Machine {
+export function newMachine(
+  action: Action,
+  kind: AppKind,
+  nowMs: EpochMs,
+  appVersion: string | null = null,
+): Machine {
   const [at = 'watch'] = sidesInOrder({ action, kind });
   return {
-    ...{ action, kind, at, state: 'running', phase: 'waiting', attempt: 1, asks: 0, orders: 0 },
+    ...{ action, kind, appVersion, at, state: 'running', phase: 'waiting', attempt: 1, asks: 0, orders: 0 },
     ...{ beganAtMs: nowMs, takenAtMs: null, deadlineMs: null, dueAtMs: nowMs, seen: null, reason: null },
   };
 }

@@ -107,6 +107,7 @@ export interface DeploymentTarget {
 export interface DeploymentFilter {
   readonly app: string | null;
   readonly watch: Udid | null;
+  readonly state: DeploymentState | null;
 }
 
 /** `busy`: another deployment works on this app on that iPhone. `needed`: another watch of it has the app. */
@@ -116,15 +117,21 @@ export type SaveOutcome = 'saved' | 'stale' | 'busy' | 'needed';
  * One row a deployment. Every write is compared with the revision that was read, and grows it. Marks that a device's
  * messages leave (storage/d1/device-outbox.ts) grow it too, so that none is written over.
  */
+/** `found`: made by the same request before, or one that runs for the same order. `conflict`: the id is another order's. */
+export type CreateOutcome =
+  | { readonly kind: 'created' | 'found'; readonly deploymentId: string }
+  | { readonly kind: 'conflict' | 'no-app' };
+
 export interface DeploymentStore {
   targets(udids: readonly Udid[]): Promise<readonly DeploymentTarget[]>;
   /** The group's watches in order; `everyone` has all that have not checked out. */
   groupWatches(group: string, after: Udid | null, limit: number): Promise<readonly Udid[]>;
   /**
-   * Those that are there already stay as they are; what ran before for the same watch and app is superseded. One
-   * transaction. Nothing is written for an app that is not there.
+   * Those that are there already stay as they are, and so does what runs for the same action and version of the app
+   * since the devices enrolled; what else ran for the same watch and app is superseded. One transaction. Nothing is
+   * written for an app that is not there. By id.
    */
-  create(deployments: readonly NewDeployment[], nowMs: EpochMs): Promise<void>;
+  create(deployments: readonly NewDeployment[], nowMs: EpochMs): Promise<ReadonlyMap<string, CreateOutcome>>;
   find(deploymentId: string): Promise<Deployment | null>;
   list(filter: DeploymentFilter, page: PageQuery): Promise<Outcome<Page<Deployment>, MalformedCursor>>;
   counts(app: string): Promise<Readonly<Partial<Record<DeploymentState, number>>>>;

@@ -115,12 +115,20 @@ export class DeploymentRunner {
         return skipped !== null && this.#carryOut(deployment, skipped, nowMs);
       }
       case 'busy':
-        await this.#options.store.rest(deployment, addMs(nowMs, BUSY_AGAIN_MS));
-        return false;
+        return this.#wait(deployment, nowMs);
       default:
         // Saved: what was decided is done by the next look, as it would be after a stop here. Stale: decide anew.
         return true;
     }
+  }
+
+  /** Says so the first time. If the iPhone was left meanwhile, that write is stale, and it is decided anew. */
+  async #wait(deployment: Deployment, nowMs: EpochMs): Promise<boolean> {
+    const againAtMs = addMs(nowMs, BUSY_AGAIN_MS);
+    const waiting = transition(deployment.machine, { kind: 'busy', againAtMs }, nowMs);
+    if (waiting !== null) return (await this.#save(deployment, waiting, nowMs)) === 'stale';
+    await this.#options.store.rest(deployment, againAtMs);
+    return false;
   }
 
   async #save(deployment: Deployment, { machine, order, entry }: Transition, nowMs: EpochMs) {

@@ -17,6 +17,7 @@ import {
   newMachine,
   ORDER_PATIENCE_MS,
   orderOf,
+  PHONE_BUSY,
   REPORT_PATIENCE_MS,
   retryAfterMs,
   sidesInOrder,
@@ -42,6 +43,7 @@ export function transition(machine: Machine, event: DeploymentEvent, nowMs: Epoc
   switch (machine.phase) {
     case 'waiting':
       if (event.kind === 'still-needed') return leave(machine);
+      if (event.kind === 'busy') return wait(machine, event.againAtMs);
       return event.kind === 'begin' ? order(machine, nowMs) : null;
     case 'ordered':
       return answered(machine, event, nowMs);
@@ -63,12 +65,20 @@ function leave(machine: Machine): Transition | null {
   return end(machine, 'done', 'skipped', { reason: 'needed-by-another-watch' });
 }
 
+/** Said once, however often it finds the iPhone taken. */
+function wait(machine: Machine, dueAtMs: EpochMs): Transition | null {
+  if (machine.reason === PHONE_BUSY) return null;
+  const entry = { step: stepOf(machine), outcome: 'waiting', reason: PHONE_BUSY };
+  return { machine: { ...machine, dueAtMs, reason: PHONE_BUSY }, order: null, entry };
+}
+
 function order(machine: Machine, nowMs: EpochMs): Transition {
   const deadlineMs = addMs(nowMs, ORDER_PATIENCE_MS + ANSWER_GRACE_MS);
   const next: Machine = {
     ...machine,
     ...{ phase: 'ordered', orders: machine.orders + 1, asks: 0, takenAtMs: null, seen: null },
     ...{ deadlineMs, dueAtMs: deadlineMs },
+    reason: machine.reason === PHONE_BUSY ? null : machine.reason,
   };
   const again = machine.attempt > 1 ? { detail: `attempt ${machine.attempt}` } : {};
   return { machine: next, order: orderOf(next), entry: { step: stepOf(next), outcome: 'queued', ...again } };
@@ -198,8 +208,8 @@ function conclude(
   const sides = sidesInOrder(machine);
   const at = sides[sides.indexOf(machine.at) + 1];
   if (at === undefined) return end(machine, 'done', 'done', {});
-  const { action, kind, orders, beganAtMs } = machine;
-  const next: Machine = { ...newMachine(action, kind, nowMs), at, orders, beganAtMs };
+  const { action, kind, orders, beganAtMs, appVersion } = machine;
+  const next: Machine = { ...newMachine(action, kind, nowMs, appVersion), at, orders, beganAtMs };
   return { machine: next, order: null, entry: { step: stepOf(machine), outcome: 'done' } };
 }
 
@@ -242,8 +252,8 @@ function end(
 /** By an administrator: on the side where it ended. */
 function retry(machine: Machine, nowMs: EpochMs): Transition | null {
   if (machine.state !== 'failed' && machine.state !== 'canceled') return null;
-  const { action, kind, at, orders } = machine;
-  const next: Machine = { ...newMachine(action, kind, nowMs), at, orders };
+  const { action, kind, at, orders, appVersion } = machine;
+  const next: Machine = { ...newMachine(action, kind, nowMs, appVersion), at, orders };
   return { machine: next, order: null, entry: { step: stepOf(next), outcome: 'retried' } };
 }
 

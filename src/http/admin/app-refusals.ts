@@ -36,6 +36,7 @@ const KINDS: Readonly<Record<AppRefusal['kind'], true>> = {
   'app-deployed': true,
   'app-kind-mismatch': true,
   'app-options-too-large': true,
+  'deployment-conflict': true,
   'deployment-not-retriable': true,
   'deployment-over': true,
   'deployment-superseded': true,
@@ -99,6 +100,7 @@ type DeploymentRefusal = Extract<
   AppRefusal,
   {
     kind:
+      | 'deployment-conflict'
       | 'deployment-not-retriable'
       | 'deployment-over'
       | 'deployment-superseded'
@@ -123,6 +125,10 @@ function deploymentProblem(refusal: DeploymentRefusal): Problem {
     }
     case 'unknown-deployment':
       return bad(kind, 404, 'Unknown deployment');
+    case 'deployment-conflict': {
+      const detail = `On ${refusal.watch} it stands for another app or action.`;
+      return bad(kind, 409, 'Another deployment has this Idempotency-Key', detail);
+    }
     case 'deployment-over':
       return bad(kind, 409, 'The deployment is over', `It is ${refusal.state}.`);
     case 'deployment-not-retriable':

@@ -72,7 +72,7 @@ export function deploymentView(deployment: Deployment) {
     step: ended ?? stepOf(machine),
     phase: isRunning ? phase : null,
     attempt,
-    reason,
+    reason: reason ?? (isRunning && phase === 'waiting' ? 'not-begun' : null),
     reported: seen,
     commandUuid: isRunning ? commandUuid : null,
     retryAt: phase === 'backing-off' && dueAtMs !== null ? timestamp(dueAtMs) : null,

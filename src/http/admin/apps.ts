@@ -10,7 +10,7 @@ import { readJson, readQuery } from './input.ts';
 import { listPage } from './listing.ts';
 import { entityTag, readPrecondition } from './precondition.ts';
 import { refused } from './refusals.ts';
-import { appInput, newApp, newDeployments, packageQuery } from './schemas/app.ts';
+import { appInput, deploymentQuery, newApp, newDeployments, packageQuery } from './schemas/app.ts';
 import { onlyPage } from './schemas/values.ts';
 
 export function apps({ apps: library, appPackages, deployments }: AdminServices): Hono<AdminEnv> {
@@ -72,11 +72,12 @@ export function apps({ apps: library, appPackages, deployments }: AdminServices)
   });
 
   app.get('/:app/deployments', async (c) => {
-    const query = readQuery(c, onlyPage);
+    const query = readQuery(c, deploymentQuery);
     if (!query.ok) return refused(c, query.refusal);
     const id = c.req.param('app');
-    const list = deployments.ofApp.bind(deployments, id);
-    const page = await listPage(['app-deployments', id], query.value, list, deploymentView);
+    const { state } = query.value;
+    const list = deployments.ofApp.bind(deployments, id, state ?? null);
+    const page = await listPage(['app-deployments', id, state], query.value, list, deploymentView);
     return page.ok ? c.json(page.value) : refused(c, page.refusal);
   });
 
@@ -91,7 +92,7 @@ export function apps({ apps: library, appPackages, deployments }: AdminServices)
     if (!deployed.ok) return refused(c, deployed.refusal);
     const items = deployed.value.map(({ watch, outcome }) => ({
       udid: watch,
-      ...(outcome.ok ? outcome.value : deployRefusalView(outcome.refusal)),
+      ...(outcome.ok ? { deploymentId: outcome.value.deploymentId } : deployRefusalView(outcome.refusal)),
     }));
     const begun = deployed.value.filter(({ outcome }) => outcome.ok).length;
     return c.json({ begun, refused: items.length - begun, items }, 202);

@@ -57,8 +57,9 @@ export function deviceApps({ deployments: all }: AdminServices): Hono<AdminEnv> 
     const order = { ...body.value, admin: c.get('admin'), idempotencyKey: key.value };
     const deployed = await all.deploy(udid.value, order, c.get('nowMs'));
     if (!deployed.ok) return refused(c, deployed.refusal);
-    c.header('Location', `/api/v1/deployments/${deployed.value.deploymentId}`);
-    return c.json(deploymentWithTimelineView(deployed.value), 201);
+    const { deployment, created } = deployed.value;
+    c.header('Location', `/api/v1/deployments/${deployment.deploymentId}`);
+    return c.json(deploymentWithTimelineView(deployment), created ? 201 : 200);
   });
 
   return app;

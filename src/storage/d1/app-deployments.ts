@@ -5,6 +5,7 @@
 import type { MalformedCursor, Page, PageQuery } from '../../domain/admin/services.ts';
 import type { DeploymentState, Machine, TimelineEntry } from '../../domain/app/machine.ts';
 import type {
+  CreateOutcome,
   Deployment,
   DeploymentFilter,
   DeploymentStore,
@@ -57,6 +58,32 @@ const NEEDED = `SELECT 1 FROM app_deployments mine
       AND gone.action = 'remove' AND (gone.state = 'done' OR gone.at = 'phone') AND gone.rowid > d.rowid
   )`;
 
+/**
+ * What runs already for the order `j`: of one action, one version of the app and one iPhone, and begun for the
+ * enrollments of now, so that it will not fail for being of earlier ones.
+ */
+const SAME = `SELECT 1 FROM app_deployments r WHERE r.watch_udid = j.value ->> 'watch'
+  AND r.app_id = j.value ->> 'app' AND r.state = 'running' AND r.action = j.value ->> 'action'
+  AND r.phone_udid IS j.value ->> 'phone'
+  AND json_extract(r.machine, '$.appVersion') = j.value ->> '$.machine.appVersion'
+  AND NOT EXISTS (SELECT 1 FROM devices d WHERE d.udid IN (r.watch_udid, r.phone_udid)
+    AND d.enrolled_at_ms > json_extract(r.machine, '$.beganAtMs'))`;
+
+/** Behind the insertion: the deployment of each order's own id, and the one that runs. */
+const IN_PLACE = `SELECT j.value ->> 'id' AS asked, own.deployment_id AS own, running.deployment_id AS running,
+    own.app_id = j.value ->> 'app' AND own.action = j.value ->> 'action' AS same
+  FROM json_each(?1) j
+  LEFT JOIN app_deployments own ON own.deployment_id = j.value ->> 'id'
+  LEFT JOIN app_deployments running ON running.watch_udid = j.value ->> 'watch'
+    AND running.app_id = j.value ->> 'app' AND running.state = 'running'`;
+
+interface InPlace {
+  asked: string;
+  own: string | null;
+  running: string | null;
+  same: 0 | 1 | null;
+}
+
 export class D1AppDeployments implements DeploymentStore {
   readonly #db: Database;
 
@@ -72,13 +99,17 @@ export class D1AppDeployments implements DeploymentStore {
     return groupWatches(this.#db, group, after, limit);
   }
 
-  async create(deployments: readonly NewDeployment[], nowMs: EpochMs): Promise<void> {
+  async create(
+    deployments: readonly NewDeployment[],
+    nowMs: EpochMs,
+  ): Promise<ReadonlyMap<string, CreateOutcome>> {
     const rows = JSON.stringify(deployments.map(newRow));
     const fresh = `SELECT j.value ->> 'watch' AS watch, j.value ->> 'app' AS app FROM json_each(?1) j
       WHERE NOT EXISTS (SELECT 1 FROM app_deployments e WHERE e.deployment_id = j.value ->> 'id')
-        AND EXISTS (SELECT 1 FROM apps a WHERE a.watch_bundle_id = j.value ->> 'app')`;
+        AND EXISTS (SELECT 1 FROM apps a WHERE a.watch_bundle_id = j.value ->> 'app')
+        AND NOT EXISTS (${SAME})`;
     const entry: TimelineEntry = { atMs: nowMs, step: 'deployment', outcome: 'superseded' };
-    await this.#db.batch([
+    const results = await this.#db.results([
       {
         // Its command is to be taken back, so it is due.
         sql: `UPDATE app_deployments SET state = 'superseded', phase = 'over', ended_at_ms = ?2, updated_at_ms = ?2,
@@ -96,11 +127,16 @@ export class D1AppDeployments implements DeploymentStore {
                 j.value ->> 'phone', j.value ->> 'phoneBundleId', 'running', j.value ->> 'at', 'waiting',
                 j.value -> 'machine', '[]', ?2, 1, ?2, ?2
               FROM json_each(?1) j WHERE EXISTS (SELECT 1 FROM apps a WHERE a.watch_bundle_id = j.value ->> 'app')
-              ON CONFLICT (deployment_id) DO NOTHING`,
+                AND NOT EXISTS (${SAME})
+              ON CONFLICT (deployment_id) DO NOTHING RETURNING deployment_id`,
         bound: [rows, nowMs],
       },
+      { sql: IN_PLACE, bound: [rows] },
       prune(rows),
     ]);
+    const [inserted, inPlace] = [results[2]?.results ?? [], results[3]?.results ?? []];
+    const created = new Set((inserted as { deployment_id: string }[]).map((row) => row.deployment_id));
+    return new Map((inPlace as InPlace[]).map((row) => [row.asked, createOutcome(row, created)]));
   }
 
   async find(deploymentId: string): Promise<Deployment | null> {
@@ -112,7 +148,7 @@ export class D1AppDeployments implements DeploymentStore {
   }
 
   async list(
-    { app, watch }: DeploymentFilter,
+    { app, watch, state }: DeploymentFilter,
     page: PageQuery,
   ): Promise<Outcome<Page<Deployment>, MalformedCursor>> {
     const after = page.cursor === null ? null : /^(\d{1,16})\.([0-9A-F-]{36})$/.exec(page.cursor);
@@ -120,6 +156,7 @@ export class D1AppDeployments implements DeploymentStore {
     const conditions: (readonly [string, Bound])[] = [
       ['app_id = ?', app],
       ['watch_udid = ?', watch],
+      ['state = ?', state],
     ];
     const asked = conditions.filter(([, value]) => value !== null);
     const rows = await this.#db.all<Row>(
@@ -223,6 +260,14 @@ export class D1AppDeployments implements DeploymentStore {
     );
     return rows.map(record);
   }
+}
+
+function createOutcome({ asked, own, running, same }: InPlace, created: ReadonlySet<string>): CreateOutcome {
+  if (own !== null)
+    return same === 1
+      ? { kind: created.has(asked) ? 'created' : 'found', deploymentId: own }
+      : { kind: 'conflict' };
+  return running === null ? { kind: 'no-app' } : { kind: 'found', deploymentId: running };
 }
 
 function update(

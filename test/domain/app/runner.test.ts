@@ -94,13 +94,19 @@ describe('a deployment', () => {
     const second = await created({ watch: OTHER });
     await runner.advance(first.deploymentId, later);
     await runner.advance(second.deploymentId, later);
-    expect((await read(second.deploymentId)).machine).toMatchObject({ at: 'phone', phase: 'waiting' });
+    await runner.advance(second.deploymentId, later);
+    expect(await read(second.deploymentId)).toMatchObject({
+      machine: { at: 'phone', phase: 'waiting', reason: 'phone-busy' },
+      timeline: [{ step: 'phone-install', outcome: 'waiting', reason: 'phone-busy' }],
+    });
     expect(queue.commands).toHaveLength(1);
     queue.answer();
     await runner.advance(first.deploymentId, later);
     const missed: string[] = [];
     await runner.advanceDue(later, 10, (id) => missed.push(id));
-    expect((await read(second.deploymentId)).machine).toMatchObject({ at: 'phone', phase: 'ordered' });
+    const { machine, timeline } = await read(second.deploymentId);
+    expect(machine).toMatchObject({ at: 'phone', phase: 'ordered', reason: null });
+    expect(timeline.map(({ outcome }) => outcome)).toEqual(['waiting', 'queued']);
     expect(missed).toEqual([]);
   });
 

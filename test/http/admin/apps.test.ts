@@ -363,13 +363,66 @@ describe('a deployment', () => {
       const { body } = await call('GET', `/apps/${id}/deployments`);
       return Map.groupBy(body.items as { phase: string }[], ({ phase }) => phase);
     };
-    expect((await phases()).get('waiting')).toHaveLength(2);
+    expect((await phases()).get('waiting')).toMatchObject([{ reason: 'not-begun' }, { reason: 'not-begun' }]);
+    const [first] = many.body.items;
+    await call('POST', `/deployments/${first.deploymentId}/cancel`);
+    const canceled = await call('GET', `/apps/${id}/deployments?state=canceled`);
+    expect(canceled.body.items).toMatchObject([{ deploymentId: first.deploymentId, state: 'canceled' }]);
+    expect((await call('GET', `/apps/${id}/deployments?state=waiting`)).kind).toBe('invalid');
     await worker.queue(deploymentsMessage(), env);
-    expect((await phases()).get('ordered')).toHaveLength(12);
+    expect((await phases()).get('ordered')).toHaveLength(11);
     // Said again, the request finds what it made.
     const again = await call('POST', `/apps/${id}/deployments`, order, key);
     expect(again.body.items).toEqual(many.body.items);
-    expect((await call('GET', `/apps/${id}`)).body.deployments).toMatchObject({ running: 12, superseded: 0 });
+    expect((await call('GET', `/apps/${id}`)).body.deployments).toMatchObject({ running: 11, superseded: 0 });
+  });
+
+  it('answers as it stands to the same order, until the app is another version or the order another', async () => {
+    const [id, { udid }] = [await putNew(), await enrolledDevice()];
+    const order = (action: string) => call('POST', `/devices/${udid}/apps`, { app: id, action });
+    const first = await order('install');
+    const again = await order('install');
+    expect([first.status, again.status]).toEqual([201, 200]);
+    expect(again.body).toEqual(first.body);
+    const many = await call('POST', `/apps/${id}/deployments`, { action: 'install', devices: [udid] });
+    expect(many.body.items).toEqual([{ watch: udid, deploymentId: first.body.deploymentId }]);
+    await call('PUT', `/apps/${id}`, { ...STANDALONE, name: 'Another' }, { 'If-Match': '*' });
+    const newer = await order('install');
+    const removal = await order('remove');
+    expect([newer.status, removal.status]).toEqual([201, 201]);
+    const { body } = await call('GET', `/devices/${udid}/apps`);
+    const states = new Map(
+      body.items.map((one: { deploymentId: string; state: string }) => [one.deploymentId, one.state]),
+    );
+    const made = [first, newer, removal].map((one) => states.get(one.body.deploymentId));
+    expect([states.size, made]).toEqual([3, ['superseded', 'superseded', 'running']]);
+  });
+
+  it('has one order for an Idempotency-Key on a watch: another action or app conflicts, and changes nothing', async () => {
+    const [id, other, { udid }] = [await putNew(), await putNew(), await enrolledDevice()];
+    const key = { 'Idempotency-Key': 'dk1' };
+    const order = (app: string, action: string) =>
+      call('POST', `/devices/${udid}/apps`, { app, action }, key);
+    const first = await order(id, 'install');
+    const again = await order(id, 'install');
+    expect([first.status, again.status, again.body]).toEqual([201, 200, first.body]);
+    for (const conflict of [
+      await order(id, 'remove'),
+      await order(other, 'install'),
+      await call('POST', `/apps/${other}/deployments`, { action: 'install', devices: [udid] }, key),
+    ])
+      expect([conflict.status, conflict.kind]).toEqual([409, 'deployment-conflict']);
+    const { body } = await call('GET', `/devices/${udid}/apps`);
+    expect(body.items).toMatchObject([{ deploymentId: first.body.deploymentId, state: 'running' }]);
+    // Of several, those that it says nothing of yet get theirs.
+    const fresh = await enrolledDevice();
+    const devices = [udid, fresh.udid];
+    const some = await call('POST', `/apps/${other}/deployments`, { action: 'install', devices }, key);
+    expect([some.status, some.body.begun, some.body.refused]).toEqual([202, 1, 1]);
+    expect(some.body.items[0]).toEqual({ watch: udid, refusal: 'deployment-conflict' });
+    await call('POST', `/deployments/${first.body.deploymentId}/cancel`);
+    const ended = await order(id, 'install');
+    expect([ended.status, ended.body.state]).toEqual([200, 'canceled']);
   });
 
   it('is one of thirty that a message carries on, within the statements that D1 allows an invocation', async () => {

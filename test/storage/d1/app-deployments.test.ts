@@ -157,6 +157,22 @@ describe('one at a time', () => {
     expect(await begin(await read(second.deploymentId))).toBe('saved');
   });
 
+  it('of an earlier enrollment does not answer for a new order', async () => {
+    const machine = newMachine('install', 'paired', NOW, 'V1');
+    const first = await created({ machine });
+    const same = aDeployment({ machine });
+    expect((await store.create([same], NOW)).get(same.deploymentId)).toEqual({
+      kind: 'found',
+      deploymentId: first.deploymentId,
+    });
+    await device(WATCH, PHONE);
+    await env.DB.prepare('UPDATE devices SET enrolled_at_ms = ? WHERE udid = ?')
+      .bind(NOW + 1, WATCH)
+      .run();
+    expect((await store.create([same], NOW)).get(same.deploymentId)?.kind).toBe('created');
+    expect((await read(first.deploymentId)).machine.state).toBe('superseded');
+  });
+
   it('is not made for an app that is gone', async () => {
     await env.DB.exec('DELETE FROM apps');
     const one = aDeployment();
@@ -281,7 +297,7 @@ describe('history', () => {
     const installed = await created();
     await finish(installed);
     for (let i = 0; i < 60; i++) await created();
-    const page = await store.list({ app: APP, watch: WATCH }, { cursor: null, limit: 500 });
+    const page = await store.list({ app: APP, watch: WATCH, state: null }, { cursor: null, limit: 500 });
     const ids = page.ok ? page.value.items.map((one) => one.deploymentId) : [];
     expect(ids).toHaveLength(51);
     expect(ids).toContain(installed.deploymentId);
@@ -293,7 +309,7 @@ describe('history', () => {
     const times: number[] = [];
     for (let cursor: string | null = null, more = true; more; ) {
       const page: Awaited<ReturnType<typeof store.list>> = await store.list(
-        { app: APP, watch: null },
+        { app: APP, watch: null, state: null },
         { cursor, limit: 2 },
       );
       if (!page.ok) throw new Error(page.refusal.kind);
@@ -302,8 +318,10 @@ describe('history', () => {
       more = cursor !== null;
     }
     expect(times).toEqual([4, 3, 2, 1, 0]);
-    expect(await store.list({ app: APP, watch: null }, { cursor: 'x', limit: 2 })).toMatchObject({
-      ok: false,
-    });
+    expect(await store.list({ app: APP, watch: null, state: null }, { cursor: 'x', limit: 2 })).toMatchObject(
+      {
+        ok: false,
+      },
+    );
   });
 });

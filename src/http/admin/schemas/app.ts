@@ -2,9 +2,9 @@
 import * as v from 'valibot';
 import { DEPLOY_DEVICES_MAX } from '../../../domain/admin/app-services.ts';
 import { APP_KINDS, type AppInput } from '../../../domain/app/app.ts';
-import { ACTIONS } from '../../../domain/app/machine.ts';
+import { ACTIONS, DEPLOYMENT_STATES } from '../../../domain/app/machine.ts';
 import { type JsonObject, jsonToPlist } from '../../../protocol/plist/json.ts';
-import { udid } from './values.ts';
+import { page, udid } from './values.ts';
 
 const NAME_CHARS_MAX = 128;
 const URL_CHARS_MAX = 2048;
@@ -87,6 +87,8 @@ export function appInput({ name, kind, source, install, phone }: v.InferOutput<t
 export const packageQuery = v.strictObject({
   bundleVersion: v.pipe(v.string(), v.regex(/^[\w.+-]{1,64}$/, '1 to 64 letters, digits, dots, hyphens')),
 });
+
+export const deploymentQuery = v.strictObject({ ...page, state: v.optional(v.picklist(DEPLOYMENT_STATES)) });
 
 const action = v.picklist(ACTIONS);
 
