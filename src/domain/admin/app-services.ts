@@ -40,6 +40,8 @@ export type PackageRefusal =
   | UnknownApp
   /** No bucket is bound to this Worker. */
   | { readonly kind: 'packages-not-configured' }
+  /** No side of the app has a source of kind package. */
+  | { readonly kind: 'package-unused'; readonly app: string }
   /** What was sent does not begin as a ZIP archive does, which an .ipa is. */
   | { readonly kind: 'not-a-package' };
 
@@ -138,8 +140,20 @@ export interface AppDeployments {
     nowMs: EpochMs,
   ): Promise<Outcome<readonly Deployed[], DeployManyRefusal>>;
   /** Newest first. */
-  ofApp(app: string, state: DeploymentState | null, page: PageQuery): Promise<Outcome<Page<Deployment>, UnknownApp | MalformedCursor>>;
-  ofWatch(watch: Udid, page: PageQuery): Promise<Outcome<Page<Deployment>, UnknownDevice | MalformedCursor>>;
+  ofApp(
+    app: string,
+    state: DeploymentState | null,
+    page: PageQuery,
+  ): Promise<Outcome<Page<Deployment>, UnknownApp | MalformedCursor>>;
+  ofWatch(
+    watch: Udid,
+    page: PageQuery,
+  ): Promise<
+    Outcome<
+      Page<Deployment>,
+      UnknownDevice | Extract<DeployRefusal, { kind: 'not-a-watch' }> | MalformedCursor
+    >
+  >;
   /** What the device last answered to ManagedApplicationList; null when it never did. */
   managed(device: Udid): Promise<ManagedApps | null>;
   counts(app: string): Promise<Readonly<Partial<Record<DeploymentState, number>>>>;
