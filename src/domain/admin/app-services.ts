@@ -89,7 +89,7 @@ export type DeployRefusal =
   | { readonly kind: 'invalid-install'; readonly side: Side; readonly problems: readonly ContentProblem[] }
   | { readonly kind: 'package-missing'; readonly app: string }
   /** The Idempotency-Key stands for another app or action on this watch. */
-  | { readonly kind: 'deployment-conflict'; readonly watch: Udid };
+  | { readonly kind: 'deployment-conflict'; readonly udid: Udid };
 
 export interface DeploymentOrder {
   readonly app: string;

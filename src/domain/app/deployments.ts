@@ -251,7 +251,7 @@ function outcomeOf(made: CreateOutcome | undefined, watch: Udid, asked: string):
     case 'found':
       return ok({ deploymentId: made.deploymentId, created: made.kind === 'created' });
     case 'conflict':
-      return refuse({ kind: 'deployment-conflict', watch });
+      return refuse({ kind: 'deployment-conflict', udid: watch });
     default:
       return ok({ deploymentId: asked, created: false });
   }

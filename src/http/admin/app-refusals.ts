@@ -131,7 +131,7 @@ function deploymentProblem(refusal: DeploymentRefusal): Problem {
     case 'unknown-deployment':
       return bad(kind, 404, 'Unknown deployment');
     case 'deployment-conflict': {
-      const detail = `On ${refusal.watch} it stands for another app or action.`;
+      const detail = `On ${refusal.udid} it stands for another app or action.`;
       return bad(kind, 409, 'Another deployment has this Idempotency-Key', detail);
     }
     case 'deployment-over':

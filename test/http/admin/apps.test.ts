@@ -402,7 +402,7 @@ describe('a deployment', () => {
     expect([first.status, again.status]).toEqual([201, 200]);
     expect(again.body).toEqual(first.body);
     const many = await call('POST', `/apps/${id}/deployments`, { action: 'install', devices: [udid] });
-    expect(many.body.items).toEqual([{ watch: udid, deploymentId: first.body.deploymentId }]);
+    expect(many.body.items).toEqual([{ udid, deploymentId: first.body.deploymentId }]);
     await call('PUT', `/apps/${id}`, { ...STANDALONE, name: 'Another' }, { 'If-Match': '*' });
     const newer = await order('install');
     const removal = await order('remove');
@@ -436,7 +436,7 @@ describe('a deployment', () => {
     const devices = [udid, fresh.udid];
     const some = await call('POST', `/apps/${other}/deployments`, { action: 'install', devices }, key);
     expect([some.status, some.body.begun, some.body.refused]).toEqual([202, 1, 1]);
-    expect(some.body.items[0]).toEqual({ watch: udid, refusal: 'deployment-conflict' });
+    expect(some.body.items[0]).toEqual({ udid, refusal: 'deployment-conflict' });
     await call('POST', `/deployments/${first.body.deploymentId}/cancel`);
     const ended = await order(id, 'install');
     expect([ended.status, ended.body.state]).toEqual([200, 'canceled']);
