@@ -40,6 +40,8 @@ export type PackageRefusal =
   | UnknownApp
   /** No bucket is bound to this Worker. */
   | { readonly kind: 'packages-not-configured' }
+  /** No side of the app has a source of kind package. */
+  | { readonly kind: 'package-unused'; readonly app: string }
   /** What was sent does not begin as a ZIP archive does, which an .ipa is. */
   | { readonly kind: 'not-a-package' };
 
@@ -87,7 +89,7 @@ export type DeployRefusal =
   | { readonly kind: 'invalid-install'; readonly side: Side; readonly problems: readonly ContentProblem[] }
   | { readonly kind: 'package-missing'; readonly app: string }
   /** The Idempotency-Key stands for another app or action on this watch. */
-  | { readonly kind: 'deployment-conflict'; readonly watch: Udid };
+  | { readonly kind: 'deployment-conflict'; readonly udid: Udid };
 
 export interface DeploymentOrder {
   readonly app: string;
@@ -143,7 +145,15 @@ export interface AppDeployments {
     state: DeploymentState | null,
     page: PageQuery,
   ): Promise<Outcome<Page<Deployment>, UnknownApp | MalformedCursor>>;
-  ofWatch(watch: Udid, page: PageQuery): Promise<Outcome<Page<Deployment>, UnknownDevice | MalformedCursor>>;
+  ofWatch(
+    watch: Udid,
+    page: PageQuery,
+  ): Promise<
+    Outcome<
+      Page<Deployment>,
+      UnknownDevice | Extract<DeployRefusal, { kind: 'not-a-watch' }> | MalformedCursor
+    >
+  >;
   /** What the device last answered to ManagedApplicationList; null when it never did. */
   managed(device: Udid): Promise<ManagedApps | null>;
   counts(app: string): Promise<Readonly<Partial<Record<DeploymentState, number>>>>;

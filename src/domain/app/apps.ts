@@ -11,6 +11,7 @@ import {
   type AppConfigurations,
   type ConfigurationsBySide,
   configuredSides,
+  type Parted,
   partConfigurations,
 } from './configurations.ts';
 import type { AppStore } from './ports.ts';
@@ -48,8 +49,10 @@ export class Apps implements AppLibrary {
     const hindrance = await hindranceOf(input);
     if (hindrance !== null) return refuse(hindrance);
     const current = await this.#store.find(id);
-    if (!holds(precondition, current)) return refuse({ kind: 'precondition-failed' });
     const parted = partConfigurations(input);
+    if (current !== null && (await this.#isStored(current, parted)))
+      return ok({ app: current, created: false });
+    if (!holds(precondition, current)) return refuse({ kind: 'precondition-failed' });
     const sealed = await this.#configurations.seal(id, parted.configurations);
     const app: App = {
       ...parted.input,
@@ -64,6 +67,14 @@ export class Apps implements AppLibrary {
         ? await this.#store.insert(app, sealed)
         : await this.#store.replace(app, sealed, current.version);
     return written ? ok({ app, created: current === null }) : refuse({ kind: 'precondition-failed' });
+  }
+
+  /** As this version has it, in the same words. */
+  async #isStored(current: App, { input, configurations }: Parted): Promise<boolean> {
+    const { watchBundleId, version } = current;
+    if (wordsOf(current) !== wordsOf(input)) return false;
+    if (!(await this.#configurations.isStored(watchBundleId, configurations))) return false;
+    return (await this.#store.find(watchBundleId))?.version === version;
   }
 
   async remove(
@@ -105,6 +116,11 @@ async function hindranceOf(input: AppInput): Promise<PutAppRefusal | null> {
     if (problems.length > 0) return { kind: 'invalid-install', side, problems };
   }
   return null;
+}
+
+function wordsOf({ name, kind, source, install, phone }: AppInput): string {
+  const side = phone === null ? null : [phone.bundleId, phone.source, phone.install];
+  return JSON.stringify([name, kind, source, install, side]);
 }
 
 function holds(precondition: Precondition, current: App | null): boolean {

@@ -68,14 +68,23 @@ export class AppConfigurations {
     return (await this.read(app.watchBundleId))[from] ?? null;
   }
 
+  /** What does not open any more is not: it can be given anew. */
+  async isStored(watchBundleId: string, configurations: ConfigurationsBySide): Promise<boolean> {
+    return (await this.#open(watchBundleId)) === JSON.stringify(configurations);
+  }
+
   async read(watchBundleId: string): Promise<ConfigurationsBySide> {
-    const sealed = await this.#store.configuration(watchBundleId);
-    if (sealed === null) return {};
-    const plain = await this.#seal.open(context(watchBundleId), sealed);
-    const text = plain === null ? null : readUtf8(plain);
+    const text = await this.#open(watchBundleId);
     if (text === null)
       throw new Fault('seal-broken', `the configuration of ${watchBundleId} does not open with STORAGE_KEY`);
     return JSON.parse(text) as JsonObject;
+  }
+
+  async #open(watchBundleId: string): Promise<string | null> {
+    const sealed = await this.#store.configuration(watchBundleId);
+    if (sealed === null) return '{}';
+    const plain = await this.#seal.open(context(watchBundleId), sealed);
+    return plain === null ? null : readUtf8(plain);
   }
 }
 

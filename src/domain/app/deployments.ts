@@ -110,6 +110,9 @@ export class Deployments implements AppDeployments {
   async ofWatch(watch: Udid, page: PageQuery) {
     if (!(await this.#options.isKnown(watch)))
       return refuse<UnknownDevice>({ kind: 'unknown-device', udid: watch });
+    const [target] = await this.#options.store.targets([watch]);
+    if (target !== undefined && target.platform !== 'watchOS')
+      return refuse({ kind: 'not-a-watch', udid: watch } as const);
     return this.#options.store.list({ app: null, watch, state: null }, page);
   }
 
@@ -248,7 +251,7 @@ function outcomeOf(made: CreateOutcome | undefined, watch: Udid, asked: string):
     case 'found':
       return ok({ deploymentId: made.deploymentId, created: made.kind === 'created' });
     case 'conflict':
-      return refuse({ kind: 'deployment-conflict', watch });
+      return refuse({ kind: 'deployment-conflict', udid: watch });
     default:
       return ok({ deploymentId: asked, created: false });
   }

@@ -8,7 +8,7 @@ import type { Bytes } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import { addMs, type EpochMs } from '../../std/time.ts';
 import { type AppPackages, PACKAGE_PART_BYTES, type PackageRefusal } from '../admin/app-services.ts';
-import type { App, StoredPackage } from './app.ts';
+import { type App, type StoredPackage, sidesOf, sourceOf } from './app.ts';
 import { ORDER_PATIENCE_MS } from './machine.ts';
 import { PACKAGE_URL_LIFE_MS, type PackageUrls, type UrlGrant, type UrlKind } from './package-urls.ts';
 import type { AppStore, ByteSpan, PackageBucket, PackageHasher, PackageWriter } from './ports.ts';
@@ -50,8 +50,10 @@ export class Packages implements AppPackages {
   ): Promise<Outcome<App, PackageRefusal | Refusal>> {
     const { store, bucket, newUuid } = this.#options;
     if (bucket === null) return refuse({ kind: 'packages-not-configured' });
-    if ((await store.find(watchBundleId)) === null)
-      return refuse({ kind: 'unknown-app', app: watchBundleId });
+    const current = await store.find(watchBundleId);
+    if (current === null) return refuse({ kind: 'unknown-app', app: watchBundleId });
+    if (!sidesOf(current.kind).some((side) => sourceOf(current, side).kind === 'package'))
+      return refuse({ kind: 'package-unused', app: watchBundleId });
     const packageId = newUuid();
     await store.beginPackage(packageId, watchBundleId, nowMs);
     const writer = await bucket.begin(packageId);

@@ -45,6 +45,7 @@ const KINDS: Readonly<Record<AppRefusal['kind'], true>> = {
   'not-a-package': true,
   'not-a-watch': true,
   'package-missing': true,
+  'package-unused': true,
   'packages-not-configured': true,
   'phone-not-enrolled': true,
   'phone-unknown': true,
@@ -89,6 +90,10 @@ export function appProblem(refusal: AppRefusal): Problem {
     }
     case 'not-a-package':
       return bad(kind, 422, 'Not a package', 'An .ipa is a ZIP archive, sent as it is.');
+    case 'package-unused': {
+      const detail = `No side of ${refusal.app} has a source of kind package: put the app with one first.`;
+      return bad(kind, 409, 'The app takes no package', detail);
+    }
     case 'package-missing':
       return bad(kind, 409, 'No package yet', `Upload one to /api/v1/apps/${refusal.app}/package.`);
     default:
@@ -116,7 +121,7 @@ function deploymentProblem(refusal: DeploymentRefusal): Problem {
   const { kind } = refusal;
   switch (kind) {
     case 'not-a-watch':
-      return bad(kind, 409, 'Not a watch', 'Apps are deployed to a watch; its iPhone gets its part with it.');
+      return bad(kind, 422, 'Not a watch', 'Apps are deployed to a watch; its iPhone gets its part with it.');
     case 'phone-unknown':
       return bad(kind, 409, 'Its iPhone is not known', 'The app needs one on the iPhone first.');
     case 'phone-not-enrolled': {
@@ -126,7 +131,7 @@ function deploymentProblem(refusal: DeploymentRefusal): Problem {
     case 'unknown-deployment':
       return bad(kind, 404, 'Unknown deployment');
     case 'deployment-conflict': {
-      const detail = `On ${refusal.watch} it stands for another app or action.`;
+      const detail = `On ${refusal.udid} it stands for another app or action.`;
       return bad(kind, 409, 'Another deployment has this Idempotency-Key', detail);
     }
     case 'deployment-over':

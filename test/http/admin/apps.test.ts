@@ -72,9 +72,14 @@ describe('an app', () => {
       'paired',
       { bundleId: 'com.example.phone', source: null, install: null },
     ]);
-    const stale = await call('PUT', `/apps/${id}`, paired, { 'If-Match': read.etag });
+    // What is stored already, under whatever precondition.
+    for (const precondition of [{ 'If-Match': read.etag }, NEW]) {
+      const same = await call('PUT', `/apps/${id}`, paired, precondition);
+      expect([same.status, same.etag]).toEqual([200, replaced.etag]);
+    }
+    const stale = await call('PUT', `/apps/${id}`, STANDALONE, { 'If-Match': read.etag });
     expect([stale.status, stale.kind]).toEqual([412, 'precondition-failed']);
-    expect((await call('PUT', `/apps/${id}`, paired, NEW)).status).toBe(412);
+    expect((await call('PUT', `/apps/${id}`, STANDALONE, NEW)).status).toBe(412);
     expect((await call('PUT', `/apps/${id}`, paired)).status).toBe(428);
     const listed = await call('GET', '/apps?limit=500');
     expect(listed.body.items.map((one: { watchBundleId: string }) => one.watchBundleId)).toContain(id);
@@ -154,6 +159,10 @@ describe('an app', () => {
       watch: { token: secret },
       phone: { url: 'https://a' },
     });
+    const put = { ...STANDALONE, kind: 'paired', install, phone };
+    expect((await call('PUT', `/apps/${id}`, put, NEW)).etag).toBe(read.etag);
+    const other = { ...put, install: { ...install, Configuration: { token: 'other' } } };
+    expect((await call('PUT', `/apps/${id}`, other, NEW)).status).toBe(412);
     const row = await env.DB.prepare('SELECT * FROM apps WHERE watch_bundle_id = ?').bind(id).first();
     const stored = String.fromCharCode(...((row?.['configuration'] ?? []) as number[]));
     expect(JSON.stringify(row) + stored).not.toContain(secret);
@@ -192,6 +201,14 @@ describe('a package', () => {
     const whole = await fetchIt(packageUrl(text));
     expect(whole.headers.get('Content-Length')).toBe(String(sent.length));
     expect(Buffer.from(await whole.arrayBuffer()).equals(Buffer.from(sent))).toBe(true);
+  });
+
+  it('is refused where neither side of the app comes from one, and taken where the iPhone’s does', async () => {
+    const unused = await upload(await putNew(), ipa(100));
+    expect([unused.status, unused.kind]).toEqual([409, 'package-unused']);
+    const phone = { bundleId: 'com.example.phone', source };
+    const used = await upload(await putNew({ ...STANDALONE, kind: 'paired', phone }), ipa(100));
+    expect(used.status).toBe(200);
   });
 
   it('is served in ranges, so that a download which broke off goes on', async () => {
@@ -385,7 +402,7 @@ describe('a deployment', () => {
     expect([first.status, again.status]).toEqual([201, 200]);
     expect(again.body).toEqual(first.body);
     const many = await call('POST', `/apps/${id}/deployments`, { action: 'install', devices: [udid] });
-    expect(many.body.items).toEqual([{ watch: udid, deploymentId: first.body.deploymentId }]);
+    expect(many.body.items).toEqual([{ udid, deploymentId: first.body.deploymentId }]);
     await call('PUT', `/apps/${id}`, { ...STANDALONE, name: 'Another' }, { 'If-Match': '*' });
     const newer = await order('install');
     const removal = await order('remove');
@@ -419,7 +436,7 @@ describe('a deployment', () => {
     const devices = [udid, fresh.udid];
     const some = await call('POST', `/apps/${other}/deployments`, { action: 'install', devices }, key);
     expect([some.status, some.body.begun, some.body.refused]).toEqual([202, 1, 1]);
-    expect(some.body.items[0]).toEqual({ watch: udid, refusal: 'deployment-conflict' });
+    expect(some.body.items[0]).toEqual({ udid, refusal: 'deployment-conflict' });
     await call('POST', `/deployments/${first.body.deploymentId}/cancel`);
     const ended = await order(id, 'install');
     expect([ended.status, ended.body.state]).toEqual([200, 'canceled']);
@@ -451,6 +468,10 @@ describe('a deployment', () => {
       'invalid',
     );
     expect((await call('GET', '/devices/NOBODY-0001/apps')).kind).toBe('unknown-device');
+    const { udid } = await enrolledDevice();
+    await env.DB.prepare("UPDATE devices SET platform = 'iOS' WHERE udid = ?").bind(udid).run();
+    const phone = await call('GET', `/devices/${udid}/apps`);
+    expect([phone.status, phone.kind]).toEqual([422, 'not-a-watch']);
     for (const path of ['', '/cancel', '/retry']) {
       const method = path === '' ? 'GET' : 'POST';
       expect((await call(method, `/deployments/NONE${path}`, method === 'GET' ? undefined : {})).kind).toBe(
