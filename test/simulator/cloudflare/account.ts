@@ -159,6 +159,9 @@ export class FakeAccount {
     if (kind === 'subdomain') return found({ subdomain: SUBDOMAIN });
     if (kind === 'domains') return found([...this.domains].map(([hostname, service]) => ({ hostname, service })));
     const worker = this.workers.get(name);
+    if (kind === 'workers') {
+      return worker === undefined ? noWorker : found({ id: name, name, subdomain: subdomainOf(worker) });
+    }
     if (kind === 'services') {
       return worker === undefined
         ? refused(404, 10090, 'This service does not exist')
@@ -188,12 +191,14 @@ export class FakeAccount {
         }
         return found({});
       }
+      case 'deployments':
+        return found({ deployments: [deployment(worker)] });
       case 'schedules':
         if (changes) worker.crons = (json(call) as unknown as { cron: string }[]).map(({ cron }) => cron);
         return found({ schedules: worker.crons.map((cron) => ({ cron })) });
       case 'subdomain':
         if (changes) worker.subdomain = (json(call) as { enabled: boolean }).enabled;
-        return found({ enabled: worker.subdomain, previews_enabled: false });
+        return found(subdomainOf(worker));
       case 'domains/changeset':
         return found({ added: [], removed: [], updated: [], conflicting: [] });
       case 'domains/records':
@@ -209,7 +214,10 @@ export class FakeAccount {
   #upload(call: Call, name: string, before: FakeWorker | undefined): Reply {
     const { bindings, migrations } = readUpload(call);
     const secrets = before?.secrets ?? new Map<string, string>();
-    const lacking = bindings.filter(({ type, name: own }) => type === 'inherit' && !secrets.has(own));
+    const earlier = before?.bindings ?? [];
+    const had = (own: string) => earlier.find((binding) => binding.name === own);
+    const inherited = bindings.filter(({ type }) => type === 'inherit');
+    const lacking = inherited.filter(({ name: own }) => !secrets.has(own) && had(own) === undefined);
     if (lacking.length > 0) {
       return { ...refused(400, 10057, lacking.map((one) => `inherit binding '${one.name}' is invalid`).join()) };
     }
@@ -221,7 +229,7 @@ export class FakeAccount {
       subdomain: before?.subdomain ?? false,
       crons: before?.crons ?? [],
       secrets,
-      bindings: bindings.filter(({ type }) => type !== 'inherit'),
+      bindings: bindings.flatMap((binding) => (binding.type === 'inherit' ? (had(binding.name) ?? []) : [binding])),
       uploads: (before?.uploads ?? 0) + 1,
       migrationTag: migrations?.new_tag ?? tag,
     });
@@ -229,9 +237,19 @@ export class FakeAccount {
   }
 }
 
+function subdomainOf({ subdomain }: FakeWorker): object {
+  return { enabled: subdomain, previews_enabled: false };
+}
+
 function shown(worker: FakeWorker): Binding[] {
   const secrets = [...worker.secrets.keys()].map((name) => ({ type: 'secret_text', name }));
   return [...worker.bindings, ...secrets];
+}
+
+/** Only the one that is in force: all of the traffic has the last upload. */
+function deployment(worker: FakeWorker): object {
+  const versions = [{ version_id: `version-${worker.uploads}`, percentage: 100 }];
+  return { id: `deployment-${worker.uploads}`, source: 'wrangler', strategy: 'percentage', versions };
 }
 
 function json(call: Call): Record<string, unknown> {
