@@ -90,13 +90,13 @@ async function store(directory: string, secrets: LocalSecrets): Promise<void> {
 
 const P256 = { name: 'ECDSA', namedCurve: 'P-256' };
 
-async function createTokenKeys(): Promise<string> {
+export async function createTokenKeys(): Promise<string> {
   const pair = await webcrypto.subtle.generateKey(P256, true, ['sign', 'verify']);
   const { kty, crv, x, y, d } = await webcrypto.subtle.exportKey('jwk', pair.privateKey);
   const kid = randomText(9, 'base64url');
   return JSON.stringify({ keys: [{ kty, crv, x, y, d, kid, alg: 'ES256', use: 'sig' }] });
 }
 
-function randomText(length: number, encoding: 'base64' | 'base64url'): string {
+export function randomText(length: number, encoding: 'base64' | 'base64url'): string {
   return Buffer.from(webcrypto.getRandomValues(new Uint8Array(length))).toString(encoding);
 }

@@ -157,7 +157,8 @@ export class FakeAccount {
 
   #workers(call: Call, [kind, name = '', ...rest]: string[]): Reply {
     if (kind === 'subdomain') return found({ subdomain: SUBDOMAIN });
-    if (kind === 'domains') return found([...this.domains].map(([hostname, service]) => ({ hostname, service })));
+    if (kind === 'domains')
+      return found([...this.domains].map(([hostname, service]) => ({ hostname, service })));
     const worker = this.workers.get(name);
     if (kind === 'workers') {
       return worker === undefined ? noWorker : found({ id: name, name, subdomain: subdomainOf(worker) });
@@ -169,7 +170,9 @@ export class FakeAccount {
     }
     if (kind !== 'scripts') return refused(404, 7003, `no route for ${call.path}`);
     if (name === '') {
-      return found([...this.workers].map(([id, one]) => ({ id, migration_tag: one.migrationTag ?? undefined })));
+      return found(
+        [...this.workers].map(([id, one]) => ({ id, migration_tag: one.migrationTag ?? undefined })),
+      );
     }
     if (call.method === 'PUT' && rest.length === 0) return this.#upload(call, name, worker);
     if (worker === undefined) return noWorker;
@@ -219,7 +222,9 @@ export class FakeAccount {
     const inherited = bindings.filter(({ type }) => type === 'inherit');
     const lacking = inherited.filter(({ name: own }) => !secrets.has(own) && had(own) === undefined);
     if (lacking.length > 0) {
-      return { ...refused(400, 10057, lacking.map((one) => `inherit binding '${one.name}' is invalid`).join()) };
+      return {
+        ...refused(400, 10057, lacking.map((one) => `inherit binding '${one.name}' is invalid`).join()),
+      };
     }
     const tag = before?.migrationTag ?? null;
     if (migrations !== null && migrations.old_tag !== undefined && migrations.old_tag !== tag) {
@@ -229,11 +234,19 @@ export class FakeAccount {
       subdomain: before?.subdomain ?? false,
       crons: before?.crons ?? [],
       secrets,
-      bindings: bindings.flatMap((binding) => (binding.type === 'inherit' ? (had(binding.name) ?? []) : [binding])),
+      bindings: bindings.flatMap((binding) =>
+        binding.type === 'inherit' ? (had(binding.name) ?? []) : [binding],
+      ),
       uploads: (before?.uploads ?? 0) + 1,
       migrationTag: migrations?.new_tag ?? tag,
     });
-    return found({ id: name, etag: 'x', startup_time_ms: 4, deployment_id: randomUUID(), entry_point: 'index.js' });
+    return found({
+      id: name,
+      etag: 'x',
+      startup_time_ms: 4,
+      deployment_id: randomUUID(),
+      entry_point: 'index.js',
+    });
   }
 }
 

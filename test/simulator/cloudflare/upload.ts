@@ -14,7 +14,7 @@ export interface Upload {
 export function readUpload({ type, body }: { readonly type: string; readonly body: Uint8Array }): Upload {
   const boundary = /boundary="?([^";]+)/.exec(type)?.[1] ?? '';
   const parts = Buffer.from(body).toString('latin1').split(`--${boundary}`);
-  const part = parts.find((text) => /name="metadata"/.test(text)) ?? '\r\n\r\n{}';
+  const part = parts.find((text: string) => /name="metadata"/.test(text)) ?? '\r\n\r\n{}';
   const metadata = JSON.parse(part.slice(part.indexOf('\r\n\r\n')));
   return { bindings: metadata.bindings ?? [], migrations: metadata.migrations ?? null };
 }
