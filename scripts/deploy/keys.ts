@@ -3,6 +3,7 @@
  * live in this process alone, until Wrangler has them from its standard input. What exists is never replaced, but the
  * administrator key where that is asked for: a new authority would make every device enroll again.
  */
+import '../local/uint8array.ts';
 import { BootstrapKey } from '../../src/domain/admin/bootstrap-key.ts';
 import { PairingTokenKeys } from '../../src/pki/jws.ts';
 import { importAuthority } from '../../src/pki/keys.ts';

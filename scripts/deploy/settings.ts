@@ -3,6 +3,7 @@
  * `wrangler.toml` says. They are judged by the Worker's own `readConfig`, and by what enrolled devices hold of them:
  * a profile keeps the server's address and the push topic it was made with.
  */
+import '../local/uint8array.ts';
 import { readConfig } from '../../src/config.ts';
 import { Fault } from '../../src/std/outcome.ts';
 import type { Choices, Transport } from './choices.ts';

@@ -2,6 +2,7 @@
  * Apple's published roots: fetched from where Apple publishes them, and taken only with the fingerprint that this
  * project pins (`src/pki/apple-anchors.ts`), so that neither the network nor a file on disk can put another in place.
  */
+import '../local/uint8array.ts';
 import { APPLE_ANCHORS, type AppleAnchor } from '../../src/pki/apple-anchors.ts';
 import { certificateDigest, parseCertificate } from '../../src/pki/certificate.ts';
 import { sha256Hex } from '../../src/pki/digest.ts';

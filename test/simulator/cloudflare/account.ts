@@ -56,8 +56,10 @@ export class FakeAccount {
   readonly mtls: { id: string; name: string; certificates: string; serial_number: string }[] = [];
   hasR2 = true;
 
-  /** Whether the call changes anything. A query that only reads does not, and neither does an upload's check. */
+  /** Whether the call changes anything. A query that only reads does not, nor do secrets for a Worker that is not. */
   changes(call: Call): boolean {
+    const [, name = ''] = /workers\/scripts\/([^/]+)\/secrets-bulk$/.exec(call.path) ?? [];
+    if (name !== '') return this.workers.has(name);
     if (call.method === 'GET' || call.path.endsWith('/domains/changeset')) return false;
     if (!call.path.endsWith('/query')) return true;
     const { sql } = json(call) as { sql: string };

@@ -9,14 +9,13 @@ import { FakeAccount, type Reply } from './account.ts';
 
 export interface Change {
   readonly method: string;
+  /** Below the account. */
   readonly path: string;
+  readonly body: string;
 }
 
-/** When to lose the connection: at the change so numbered since the last `comeBack`, done or not. */
-export interface Interruption {
-  readonly at: number;
-  readonly when: 'before' | 'after';
-}
+/** Whether to lose the connection at this change, before it is made or after. */
+export type Interruption = (change: Change) => 'before' | 'after' | null;
 
 export interface FakeCloudflare {
   readonly url: string;
@@ -56,10 +55,15 @@ export async function startFakeCloudflare(options: { readonly token: string }): 
       body,
     };
     if (!account.changes(call)) return account.answer(call);
-    const lost = interruption?.at === changes.length + 1 ? interruption.when : null;
+    const change = {
+      method,
+      path: call.path.replace(`/accounts/${account.id}/`, ''),
+      body: Buffer.from(body).toString('latin1'),
+    };
+    const lost = interruption?.(change) ?? null;
     away = lost !== null;
     if (lost === 'before') return 'away';
-    changes.push({ method, path: call.path });
+    changes.push(change);
     const reply = account.answer(call);
     return lost === 'after' ? 'away' : reply;
   }
