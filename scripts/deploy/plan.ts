@@ -40,6 +40,7 @@ export async function plan(choices: Choices, now: Date): Promise<string> {
     needs.push(`${error.message}. ${error.fix}`);
     return await settle({ ...source, choices: { ...choices, accepted: new Set(['no-push']) } });
   });
+  needs.push(...unknowableKeys(choices, vars));
   const size = await bundle(choices, vars);
   const packages = choices.packages ?? true;
   return [
@@ -114,6 +115,18 @@ function pushLines(push: PushIdentity | null, vars: Readonly<Record<string, stri
   }[transport ?? 'log'];
   const topic = vars['PUSH_TOPIC'] === PLACEHOLDER_TOPIC ? '; PUSH_TOPIC is a placeholder' : '';
   return [...uploaded, `PUSH_TRANSPORT = ${transport}: ${says}${topic}.`];
+}
+
+function unknowableKeys({ show }: Choices, vars: Readonly<Record<string, string>>): string[] {
+  const lacks = (shown: boolean, variable: string) => !shown && !process.env[variable];
+  return [
+    ...(lacks(show.adminKey, 'ESCAPEMENT_ADMIN_KEY')
+      ? ['An administrator key: set ESCAPEMENT_ADMIN_KEY, or say --show-admin-key.']
+      : []),
+    ...(vars['PUSH_TRANSPORT'] === 'relay' && lacks(show.relayKey, 'ESCAPEMENT_RELAY_KEY')
+      ? ['A key for the relay: set ESCAPEMENT_RELAY_KEY, or say --show-relay-key.']
+      : []),
+  ];
 }
 
 function secretLines(choices: Choices, vars: Readonly<Record<string, string>>): string[] {

@@ -28,7 +28,8 @@ const statics: Readonly<Record<string, (text: string, options?: Alphabet) => Uin
   fromBase64(text, options) {
     const plain = text.replace(/[\t\n\f\r ]/g, '');
     const letters = encoding(options) === 'base64url' ? /^[\w-]*={0,2}$/ : /^[A-Za-z0-9+/]*={0,2}$/;
-    if (!letters.test(plain) || plain.replace(/=+$/, '').length % 4 === 1) throw new SyntaxError('not base64');
+    if (!letters.test(plain) || plain.replace(/=+$/, '').length % 4 === 1)
+      throw new SyntaxError('not base64');
     return copy(Buffer.from(plain, encoding(options)));
   },
 };

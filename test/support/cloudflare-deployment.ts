@@ -84,7 +84,7 @@ async function simulatedApple(folder: string) {
 /** A self-signed certificate with this topic, and its key, as files. */
 export function makePushCertificate(folder: string, topic: string, file: string) {
   const [pushCertificate, pushKey] = [join(folder, `${file}.pem`), join(folder, `${file}-private.pem`)];
-  const subject = `/UID=${topic}/CN=APSP:${topic}`;
+  const subject = `/UID=${topic}/CN=APSP`;
   const args = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '300', '-subj', subject];
   execFileSync('openssl', [...args, '-keyout', pushKey, '-out', pushCertificate], { stdio: 'ignore' });
   return { pushCertificate, pushKey };
