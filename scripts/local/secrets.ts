@@ -1,8 +1,8 @@
 /**
  * Everything secret that a local server needs, made up on the spot: the certificate authority, keys, an
  * administrator key, and the two simulated Apple authorities under which simulated devices get their identity.
- * Kept as single files, so that `openssl` and any program can read them. Nothing here is fit for production:
- * there the authority comes from elsewhere and the trust anchors are Apple's.
+ * Kept as single files, so that `openssl` and any program can read them. A deployment makes single keys in the same way,
+ * but keeps none in files, and its trust anchors are Apple's.
  */
 import { webcrypto } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
