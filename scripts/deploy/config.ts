@@ -103,7 +103,7 @@ export function stamped(config: Unstable_RawConfig): Unstable_RawConfig {
 
 export function writeConfig(config: Unstable_RawConfig): string {
   mkdirSync(deployFolder, { recursive: true, mode: 0o700 });
-  const path = join(deployFolder, 'wrangler.json');
+  const path = join(deployFolder, `wrangler-${config.name}.json`);
   writeFileSync(path, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
   return path;
 }

@@ -25,7 +25,8 @@ export class Wrangler {
   }
 
   async run(args: readonly string[], { input = '', secrets = [] }: WranglerRun = {}): Promise<string> {
-    const env = { ...wranglerEnvironment(), ...this.#login, NO_COLOR: '1', FORCE_COLOR: '0' };
+    const { ESCAPEMENT_ADMIN_KEY: _, ESCAPEMENT_RELAY_KEY: __, ...inherited } = wranglerEnvironment();
+    const env = { ...inherited, ...this.#login, NO_COLOR: '1', FORCE_COLOR: '0' } as NodeJS.ProcessEnv;
     const child = spawn(process.execPath, [wranglerCommand, ...args], {
       cwd: projectRoot,
       env,
