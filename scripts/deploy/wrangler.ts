@@ -26,7 +26,13 @@ export class Wrangler {
 
   async run(args: readonly string[], { input = '', secrets = [] }: WranglerRun = {}): Promise<string> {
     const { ESCAPEMENT_ADMIN_KEY: _, ESCAPEMENT_RELAY_KEY: __, ...inherited } = wranglerEnvironment();
-    const env = { ...inherited, ...this.#login, NO_COLOR: '1', FORCE_COLOR: '0' } as NodeJS.ProcessEnv;
+    const env = {
+      ...inherited,
+      ...this.#login,
+      NO_COLOR: '1',
+      FORCE_COLOR: '0',
+      WRANGLER_LOG: 'log',
+    } as NodeJS.ProcessEnv;
     const child = spawn(process.execPath, [wranglerCommand, ...args], {
       cwd: projectRoot,
       env,

@@ -3,21 +3,23 @@
  * what Wrangler would upload, offline too.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { root } from './source.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'escapement-plan-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Any request would fail: nothing listens at the discard port, and a proxy there would be asked first. */
-const NO_NETWORK = {
-  CLOUDFLARE_API_BASE_URL: 'http://127.0.0.1:9/client/v4',
-  HTTPS_PROXY: 'http://127.0.0.1:9',
-  HTTP_PROXY: 'http://127.0.0.1:9',
-};
+/** In every Node that is started here, Wrangler's too: to open a connection is to fail, and to say so. */
+const blockade = join(folder, 'no-network.mjs');
+writeFileSync(
+  blockade,
+  "import net from 'node:net';\nnet.Socket.prototype.connect = () => {\n  process.stderr.write('THE NETWORK WAS USED');\n  process.exit(99);\n};\n",
+);
+const NO_NETWORK = { NODE_OPTIONS: `--import ${pathToFileURL(blockade).href}` };
 const {
   CLOUDFLARE_API_TOKEN: _,
   CLOUDFLARE_ACCOUNT_ID: __,
@@ -119,10 +121,17 @@ describe('the Worker', () => {
 describe('trust anchors', () => {
   it('stay as they are where Apple cannot be reached', () => {
     const out = join(folder, 'anchors.pem');
-    const { code, said } = script('trust-anchors', '--out', out, '--from', 'http://127.0.0.1:9/root.cer');
-    expect(code).toBe(1);
-    expect(said).toContain('out of reach');
-    expect(said).toContain('Nothing was changed');
+    const args = ['scripts/trust-anchors.ts', '--out', out, '--from', 'http://127.0.0.1:1/root.cer'];
+    const run = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
+    expect([run.status, run.stdout]).toEqual([1, '']);
+    expect(run.stderr).toContain('is out of reach');
+    expect(run.stderr).toContain('Nothing was changed');
     expect(existsSync(out)).toBe(false);
+  });
+
+  it('would be caught reaching out in the tests above', () => {
+    const local = ['--from', 'http://127.0.0.1:1/root.cer'];
+    const { code, said } = script('trust-anchors', '--out', join(folder, 'never.pem'), ...local);
+    expect([code, said]).toEqual([99, 'THE NETWORK WAS USED']);
   });
 });
