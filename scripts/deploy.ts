@@ -6,13 +6,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { readChoices } from './deploy/choices.ts';
 import type { Keys } from './deploy/keys.ts';
-import { findCredentials } from './deploy/login.ts';
-import { plan } from './deploy/plan.ts';
-import { deploy } from './deploy/run.ts';
 import { Stop } from './deploy/site.ts';
-import { examine } from './doctor/examine.ts';
-import { printReport } from './doctor/report.ts';
-import { APPLE } from './trust-anchors/anchors.ts';
 
 /** A new address takes this long, at times, until it answers everywhere. */
 const PATIENCE_MS = 90_000;
@@ -21,7 +15,8 @@ const EXIT_DECLINED = 3;
 
 const choices = readChoices();
 try {
-  if (choices.dryRun) console.log(await plan(choices, new Date()));
+  // What follows loads Wrangler, which takes seconds: a wrong option is told before.
+  if (choices.dryRun) console.log(await (await import('./deploy/plan.ts')).plan(choices, new Date()));
   else await run();
 } catch (error) {
   if (!(error instanceof Stop)) throw error;
@@ -31,6 +26,13 @@ try {
 }
 
 async function run(): Promise<void> {
+  const [{ deploy }, { findCredentials }, { APPLE }, { examine }, { printReport }] = await Promise.all([
+    import('./deploy/run.ts'),
+    import('./deploy/login.ts'),
+    import('./trust-anchors/anchors.ts'),
+    import('./doctor/examine.ts'),
+    import('./doctor/report.ts'),
+  ]);
   const environment = keysFromEnvironment();
   const { outcome, url } = await deploy(choices, {
     credentials: findCredentials,

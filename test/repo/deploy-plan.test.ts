@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../scripts/local/ports.ts';
 import { root } from './source.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'escapement-plan-'));
@@ -119,9 +120,15 @@ describe('the Worker', () => {
 });
 
 describe('trust anchors', () => {
-  it('stay as they are where Apple cannot be reached', () => {
+  it('stay as they are where Apple cannot be reached', async () => {
     const out = join(folder, 'anchors.pem');
-    const args = ['scripts/trust-anchors.ts', '--out', out, '--from', 'http://127.0.0.1:1/root.cer'];
+    const args = [
+      'scripts/trust-anchors.ts',
+      '--out',
+      out,
+      '--from',
+      `http://127.0.0.1:${await freePort()}/root.cer`,
+    ];
     const run = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
     expect([run.status, run.stdout]).toEqual([1, '']);
     expect(run.stderr).toContain('is out of reach');
@@ -129,8 +136,8 @@ describe('trust anchors', () => {
     expect(existsSync(out)).toBe(false);
   });
 
-  it('would be caught reaching out in the tests above', () => {
-    const local = ['--from', 'http://127.0.0.1:1/root.cer'];
+  it('would be caught reaching out in the tests above', async () => {
+    const local = ['--from', `http://127.0.0.1:${await freePort()}/root.cer`];
     const { code, said } = script('trust-anchors', '--out', join(folder, 'never.pem'), ...local);
     expect([code, said]).toEqual([99, 'THE NETWORK WAS USED']);
   });
