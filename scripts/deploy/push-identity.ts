@@ -24,7 +24,7 @@ export function readPushIdentity(certificatePath: string, keyPath: string, now: 
   if (/ENCRYPTED/.test(key)) {
     throw new Stop(
       'The key of the push certificate is encrypted',
-      'Pipe it in: openssl pkey -in key.pem | npm run deploy -- … --push-key -',
+      'Pipe it in: openssl pkey -in key.pem | npm run deploy -- … --push-key - --yes',
     );
   }
   const certificate = parse(() => new X509Certificate(pem), '--push-certificate is no PEM certificate');
