@@ -47,7 +47,8 @@ export function profileServices(parts: ProfileParts): ProfileServices & { readon
   const uploads = new Uploads({ ...delivery, store, library, seal, newUuid: randomUuid });
   const records = new D1DeviceProfiles(db);
   const devicesWith = (identifier: string) => records.devicesWith(identifier);
-  const profiles = new Profiles({ uploads, store, seal, isEnrollmentProfile, devicesWith });
+  const ordersOf = async (identifier: string) => (await records.counts(identifier)).ordered;
+  const profiles = new Profiles({ uploads, store, seal, isEnrollmentProfile, devicesWith, ordersOf });
   const common = { store: records, profiles, devices, isKnown, isEnrollmentProfile };
   const orders = { ...common, commands, directory, sign, newUuid: randomUuid };
   const listings = new InventoryProfileListings(new D1Inventory(db));

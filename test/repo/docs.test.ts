@@ -1,6 +1,6 @@
 /** The pages name tests that are there. */
 import { describe, expect, it } from 'vitest';
-import { type Files, missingPaths, tree, untrueReferences } from './docs.ts';
+import { type Files, kindsInTable, missingPaths, problemKinds, tree, untrueReferences } from './docs.ts';
 import { listSources, readSource, source } from './source.ts';
 
 const pages = [...listSources('docs', '.md'), readSource('README.md')];
@@ -57,5 +57,22 @@ describe('the pages', () => {
       source('a.md', `It holds (\`test/door.test.ts\` "a door" and "${title}").`);
     expect(untrueReferences(text('is shut'), files)).toEqual([]);
     expect(untrueReferences(text('is open'), files)).toHaveLength(1);
+  });
+});
+
+describe('the page of the admin API', () => {
+  const answered = listSources('src/http/admin', 'refusals.ts').flatMap(problemKinds);
+  const page = readSource('docs/api.md');
+
+  it('has every kind of problem in its table, and no other', () => {
+    expect(answered.length).toBeGreaterThan(80);
+    expect([...kindsInTable(page)].sort()).toEqual([...new Set(answered)].sort());
+  });
+
+  it('would be caught without one', () => {
+    const kinds = problemKinds(source('a.ts', "switch (kind) {\n    case 'no-door':\n    case 'shut':\n"));
+    expect(kinds).toEqual(['no-door', 'shut']);
+    const table = '`shut`\n\n| status | kinds |\n|---|---|\n| 404 | `no-door` (with `Door`) |\n\n`shut`';
+    expect(kindsInTable(source('a.md', table))).toEqual(['no-door']);
   });
 });

@@ -80,3 +80,17 @@ function hasTitle(path: string, title: string, files: Files): boolean {
     (match[1] ?? match[2] ?? match[3] ?? '').startsWith(title),
   );
 }
+
+/** What a table of refusals answers. */
+export function problemKinds({ text }: Source): string[] {
+  return [...code(text).matchAll(/^ *case '([a-z-]+)':/gm)].map((match) => match[1] ?? '');
+}
+
+/** Of the table of statuses, without what a kind comes with, in parentheses. */
+export function kindsInTable({ text }: Source): string[] {
+  const [, rest = ''] = text.split('| status | kinds |');
+  const [table = ''] = rest.split('\n\n');
+  return [...table.replaceAll(/, with `[^`]+`|\([^)]*\)/g, '').matchAll(/`([a-z-]+)`/g)].map(
+    (match) => match[1] ?? '',
+  );
+}

@@ -263,14 +263,18 @@ describe('a request for many', () => {
     const app = await putApp('standalone', [watch]);
     const path = `apps/${app.id}/deployments`;
     const begun = await admin('POST', path, { action: 'install', group: name });
-    expect(begun).toMatchObject({ begun: 1, refused: 0, items: [{ watch: watch.udid }] });
+    expect(begun).toMatchObject({ begun: 1, refused: 0, items: [{ udid: watch.udid }] });
     const [first] = begun['items'] as { deploymentId: string }[];
     expect(await drive(String(first?.deploymentId), [watch])).toMatchObject({ state: 'done' });
     const devices = [watch.udid, phone.udid, 'NOBODY-0001'];
     const named = await admin('POST', path, { action: 'update', devices });
     expect(named).toMatchObject({
       ...{ begun: 1, refused: 2 },
-      items: [{ watch: watch.udid }, { refusal: 'not-a-watch' }, { refusal: 'unknown-device' }],
+      items: [
+        { udid: watch.udid },
+        { udid: phone.udid, refusal: 'not-a-watch' },
+        { refusal: 'unknown-device' },
+      ],
     });
     const { items } = await admin('GET', `devices/${watch.udid}/apps?limit=2`);
     expect(items).toMatchObject([{ action: 'update' }, { action: 'install', state: 'done' }]);

@@ -397,6 +397,8 @@ describe('a profile by declaration', () => {
     expect(content()).toBe(wifi(1));
     expect(await record(watch)).toMatchObject({ via: 'declaration', state: 'installed', version: 1 });
     expect((await call('PUT', place(watch), {})).kind).toBe('profile-declared');
+    const removed = await call('DELETE', place(watch));
+    expect([removed.status, removed.kind]).toEqual([409, 'profile-declared']);
     await store(2);
     await sync(watch);
     expect([content(), (await record(watch)).installedVersion]).toEqual([wifi(2), 2]);

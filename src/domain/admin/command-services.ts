@@ -43,6 +43,8 @@ export interface CommandRecord extends CommandSummary {
   readonly requeuedFrom: CommandUuid | null;
   /** Those that repeat it, oldest first. */
   readonly requeuedAs: readonly CommandUuid[];
+  /** The stored profile of which it is the last order on the device, and the version that it installs or removes. */
+  readonly profile: { readonly identifier: string; readonly version: number } | null;
 }
 
 export interface NewCommand {
@@ -74,7 +76,11 @@ export type EnqueueRefusal =
   | CommandRefusal
   | { readonly kind: 'queue-full'; readonly pendingMax: number }
   /** The UUID names a command of another device, or one whose dictionary differs. */
-  | { readonly kind: 'command-conflict'; readonly commandUuid: CommandUuid };
+  | {
+      readonly kind: 'command-conflict';
+      readonly commandUuid: CommandUuid;
+      readonly of: 'another-device' | 'other-content';
+    };
 
 export type UnknownCommand = { readonly kind: 'unknown-command'; readonly commandUuid: CommandUuid };
 export type CancelRefusal =
@@ -139,5 +145,7 @@ export type RepeatRefusal =
   | { readonly kind: 'command-acknowledged' }
   /** The server makes and sends it by itself. */
   | { readonly kind: 'command-is-own' }
+  /** The last order of a stored profile on the device, whose record goes by the command: it is ordered there. */
+  | { readonly kind: 'command-of-profile'; readonly identifier: string }
   /** What it said was not kept, or does not open with the storage key. */
   | { readonly kind: 'content-lost' };

@@ -33,6 +33,8 @@ export interface Consequences {
 
 export type ConfirmationRefusal = {
   readonly kind: 'confirmation-needed';
+  /** A serial number was named, and it is another. */
+  readonly mismatch: boolean;
   readonly causes: readonly Consequence[];
 };
 
@@ -101,5 +103,5 @@ export function decideConfirmation(
   confirmedSerial: SerialNumber | null,
 ): Outcome<void, ConfirmationRefusal> {
   if (causes.length === 0 || confirmedSerial === device.serial) return ok(undefined);
-  return refuse({ kind: 'confirmation-needed', causes });
+  return refuse({ kind: 'confirmation-needed', mismatch: confirmedSerial !== null, causes });
 }

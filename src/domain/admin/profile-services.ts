@@ -44,7 +44,7 @@ export interface ProfileOrdered extends Consequences {
 }
 
 export interface ProfileRemoved {
-  /** Null when the device was never ordered to install it. */
+  /** Null when it is stored, and the device was never ordered to install it. */
   readonly profile: DeviceProfile | null;
   readonly ordered: boolean;
 }
@@ -55,6 +55,9 @@ export type ProfileOrderRefusal =
   | ConfirmationRefusal
   /** The device has the last order's command, or is at work on it. */
   | { readonly kind: 'profile-order-under-way'; readonly commandUuid: CommandUuid };
+
+/** Of what was never stored; and of what a set gives to the device, which takes it back. */
+export type RemovalRefusal = ProfileOrderRefusal | UnknownUpload | { readonly kind: 'profile-declared' };
 
 export type InstallRefusal =
   | ProfileOrderRefusal
@@ -137,13 +140,13 @@ export interface DeviceProfileService {
     order: ProfileDispatch & Pick<InstallOrder, 'again'>,
     nowMs: EpochMs,
   ): Promise<Outcome<ProfileOrdered, InstallRefusal>>;
-  /** One that the device does not have is removed: there is nothing to order. */
+  /** A stored one that the device does not have is removed: there is nothing to order. */
   remove(
     udid: Udid,
     identifier: string,
     dispatch: ProfileDispatch,
     nowMs: EpochMs,
-  ): Promise<Outcome<ProfileRemoved, ProfileOrderRefusal>>;
+  ): Promise<Outcome<ProfileRemoved, RemovalRefusal>>;
 }
 
 export type DeploymentFilter = 'all' | 'installed' | 'outdated';

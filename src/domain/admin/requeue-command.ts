@@ -30,7 +30,8 @@ export async function requeueCommand(
 ): Promise<Outcome<Ordered, OrderRefusal | RepeatRefusal>> {
   const { udid, commandUuid, requeuedFrom } = order;
   // It would be found as a repetition of itself.
-  if (commandUuid === requeuedFrom) return refuse({ kind: 'command-conflict', commandUuid });
+  if (commandUuid === requeuedFrom)
+    return refuse({ kind: 'command-conflict', commandUuid, of: 'other-content' });
   const repeated = await services.commands.repeatable(udid, requeuedFrom, again, nowMs);
   if (!repeated.ok) return repeated;
   const { requestType, command, priority } = repeated.value;

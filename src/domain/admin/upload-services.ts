@@ -115,6 +115,14 @@ export type PutProfileRefusal =
       readonly devices: number;
     };
 
+/** What a deleted profile leaves behind. */
+export interface LeftProfiles {
+  /** Devices that have it, or are to. */
+  readonly devices: number;
+  /** Of them, those whose order stands: one that waits is still carried out. */
+  readonly ordered: number;
+}
+
 export interface ProfileLibrary {
   /** By identifier. */
   list(page: PageQuery): Promise<Outcome<Page<ProfileRecord>, MalformedCursor>>;
@@ -126,12 +134,12 @@ export interface ProfileLibrary {
     precondition: Precondition,
     nowMs: EpochMs,
   ): Promise<Outcome<PutUpload<ProfileRecord>, PutProfileRefusal>>;
-  /** One that devices have is refused unless `force`: it stays on them. Returns how many that are. */
+  /** One that devices have is refused unless `force`: it stays on them. Returns what that leaves. */
   remove(
     identifier: string,
     precondition: Precondition | null,
     force: boolean,
-  ): Promise<Outcome<{ readonly left: number }, RemoveRefusal | UnknownUpload>>;
+  ): Promise<Outcome<LeftProfiles, RemoveRefusal | UnknownUpload>>;
   /** As it was uploaded; of the current version when none is named. */
   content(
     identifier: string,

@@ -1,7 +1,8 @@
 /**
  * A command as administrators may see it again: what could be secret in it is masked, in this one place. Masked are
  * all data (profiles, tokens, keys), what stands under a key that names a secret, the configurations of apps, which
- * hold whatever their makers put there, and the query of a URL, where signatures and tokens stand.
+ * hold whatever their makers put there, the query of a URL, where signatures and tokens stand, and the token in the
+ * path of this server's own packages.
  *
  * By name and kind, not by RequestType: a command that is newer than this page is masked like the others.
  */
@@ -13,6 +14,9 @@ import { MASK } from '../declaration/status-secrets.ts';
 /** `Configuration` and `ConfigurationDictionary` are an app's. A yes or no under any of these is no secret. */
 const SECRET_KEYS =
   /pass(word|code|phrase)|secret|token|credential|bypass|recovery|privatekey|unlock|auth|^configuration|pin$/i;
+
+/** As src/domain/app/package-urls.ts makes them: whoever has the token may download. */
+const PACKAGE = /\/apps\/[^/]+\/(manifest\.plist|package\.ipa)$/;
 
 export function maskCommand(command: PlistDict): JsonValue {
   return plistToJson(maskDict(command));
@@ -35,5 +39,6 @@ function maskUrl(text: string): string {
   const url = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#@]*@)?([^?#]*)([?#].*)?$/is.exec(text);
   if (url === null) return text;
   const [, scheme = '', user, place = '', query] = url;
-  return `${scheme}${user === undefined ? '' : `${MASK}@`}${place}${query === undefined ? '' : `?${MASK}`}`;
+  const shown = place.replace(PACKAGE, `/apps/${MASK}/$1`);
+  return `${scheme}${user === undefined ? '' : `${MASK}@`}${shown}${query === undefined ? '' : `?${MASK}`}`;
 }

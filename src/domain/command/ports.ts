@@ -66,6 +66,8 @@ export interface CommandStore {
   /** Deletes history that is too old or too much, a bounded part at a time; returns how many. */
   prune(nowMs: EpochMs): Promise<number>;
   find(udid: Udid, commandUuid: CommandUuid, nowMs: EpochMs): Promise<CommandRow | null>;
+  /** The stored profile of which this is the last order on its device; null for any other command. */
+  profileOf(commandUuid: CommandUuid): Promise<string | null>;
   list(
     udid: Udid,
     filter: CommandFilter,

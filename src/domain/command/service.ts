@@ -142,6 +142,8 @@ export class CommandQueue implements CommandService {
     if (!ENDED.has(state)) return refuse({ kind: 'command-not-ended', state });
     // The object's own are the only ones in clear.
     if (body?.sealed === false) return refuse({ kind: 'command-is-own' });
+    const identifier = await this.#store.profileOf(commandUuid);
+    if (identifier !== null) return refuse({ kind: 'command-of-profile', identifier });
     if (state === 'acknowledged' && !again) return refuse({ kind: 'command-acknowledged' });
     const command = await this.#contents.read(udid, commandUuid, body);
     if (command === null) return refuse({ kind: 'content-lost' });
@@ -165,9 +167,9 @@ export class CommandQueue implements CommandService {
   ): Promise<Outcome<Enqueued, EnqueueRefusal> | null> {
     const stored = await this.#store.stored(commandUuid);
     if (stored === null) return null;
-    const same =
-      stored.udid === udid && (await this.#contents.isSame(udid, commandUuid, stored.body, command));
-    if (!same) return refuse({ kind: 'command-conflict', commandUuid });
+    if (stored.udid !== udid) return refuse({ kind: 'command-conflict', commandUuid, of: 'another-device' });
+    const same = await this.#contents.isSame(udid, commandUuid, stored.body, command);
+    if (!same) return refuse({ kind: 'command-conflict', commandUuid, of: 'other-content' });
     const record = await this.#store.find(udid, commandUuid, nowMs);
     return record === null ? null : ok({ command: summaryOf(record), created: false });
   }

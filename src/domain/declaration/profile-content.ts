@@ -1,10 +1,10 @@
 /**
  * A configuration profile as an administrator uploads it for `com.apple.configuration.legacy`, checked against the
- * catalog. Its bytes are kept as they came, XML or binary: a signature around them is the signer's, and the device
- * judges it. A profile that would manage the device, or replace the one that does, is refused: applied or removed with a
+ * catalog. Its bytes are kept as they came, XML or binary: a signature around them is the signer's. One that does not fit
+ * the content is refused; whether the signer is trusted, and what algorithms suffice, is the device's to judge. A profile that would manage the device, or replace the one that does, is refused: applied or removed with a
  * declaration it could end the enrollment, which erases a watch. Encrypted profiles cannot be read here and are refused.
  */
-import { parseSignedData } from '../../pki/cms-signed.ts';
+import { parseSignedData, verifySignedData } from '../../pki/cms-signed.ts';
 import type { InvalidContent } from '../../protocol/catalog/validate.ts';
 import { type JsonObject, plistToJson } from '../../protocol/plist/json.ts';
 import { parsePlistDict } from '../../protocol/plist/parse.ts';
@@ -41,6 +41,10 @@ const SEQUENCE = 0x30;
 /** What signing may add to a profile that was of the greatest size without: three certificates and a signature. */
 const SIGNATURE_BYTES_MAX = 16 * 1024;
 const MANAGEMENT = 'com.apple.mdm';
+/** As wide as can be checked here: devices may take more, and whom they trust is theirs to say. */
+const SIGNATURES = { sha1: true, rsaBitsMin: 1024 };
+/** Of names for people, as they are listed: a profile could be nothing else. */
+const NAME_LENGTH_MAX = 256;
 
 export interface ReadProfile {
   readonly details: ProfileDetails;
@@ -58,6 +62,8 @@ export async function readProfile(
   // Beside payloads that can be read as well: what is in it could manage the device.
   if (profile['IsEncrypted'] === true || profile['EncryptedPayloadContent'] !== undefined)
     return malformed('encrypted: send it as it was before');
+  if ((await judgeSignature(bytes)) === 'broken')
+    return malformed('signed, and the signature does not fit: it was changed afterwards');
   const problems = await profileProblems(profile, allowUnknown);
   if (problems.length > 0) return refuse({ kind: 'invalid-content', problems });
   const payloads = profile['PayloadContent'] as readonly JsonObject[];
@@ -66,7 +72,7 @@ export async function readProfile(
   const details: ProfileDetails = {
     payloadIdentifier: String(profile['PayloadIdentifier']),
     payloadUuid: String(profile['PayloadUUID']),
-    displayName: typeof name === 'string' ? name : null,
+    displayName: typeof name === 'string' ? shortName(name) : null,
     payloadTypes: [...new Set(types)],
     signed: isSigned(bytes),
   };
@@ -95,6 +101,22 @@ export function isManagementProfile(
 /** From the stored details. What was stored before this was asked is signed: whoever wants it as it is says so. */
 export function signedOnDelivery({ signed, sign }: JsonObject): boolean {
   return signed !== true && sign !== false;
+}
+
+/** `unknown` is one that cannot be checked here: without its certificate, or of another algorithm. Null without one. */
+export async function judgeSignature(bytes: Bytes): Promise<'valid' | 'broken' | 'unknown' | null> {
+  if (!isSigned(bytes)) return null;
+  const signed = parseSignedData(bytes);
+  if (!signed.ok || signed.value.content === null) return 'unknown';
+  const verified = await verifySignedData(signed.value, signed.value.content, SIGNATURES);
+  if (verified.ok) return 'valid';
+  return BROKEN.has(verified.refusal.kind) ? 'broken' : 'unknown';
+}
+
+const BROKEN: ReadonlySet<string> = new Set(['digest-mismatch', 'signature-invalid']);
+
+export function shortName(name: string): string {
+  return name.length <= NAME_LENGTH_MAX ? name : `${name.slice(0, NAME_LENGTH_MAX - 1).toWellFormed()}…`;
 }
 
 function isSigned(bytes: Bytes): boolean {

@@ -14,6 +14,7 @@ import type { EpochMs } from '../../std/time.ts';
 import type { Precondition, RemoveRefusal } from '../admin/declaration-services.ts';
 import type { PageQuery } from '../admin/services.ts';
 import type {
+  LeftProfiles,
   ProfileInput,
   ProfileLibrary,
   ProfileRecord,
@@ -25,8 +26,15 @@ import type {
   UnknownVersion,
 } from '../admin/upload-services.ts';
 import { fitnessOf } from '../profile/judge.ts';
-import { warningsOf } from '../profile/warnings.ts';
-import { type ProfileDetails, parseProfile, readProfile, signedOnDelivery } from './profile-content.ts';
+import { SIGNATURE_UNVERIFIED, warningsOf } from '../profile/warnings.ts';
+import {
+  judgeSignature,
+  type ProfileDetails,
+  parseProfile,
+  readProfile,
+  shortName,
+  signedOnDelivery,
+} from './profile-content.ts';
 import { effectsOf } from './profile-effects.ts';
 import type { UploadRow, UploadSeal, UploadStore, UploadVersion } from './upload-ports.ts';
 import type { NewUpload, Uploads } from './uploads.ts';
@@ -43,6 +51,8 @@ export interface ProfileOptions {
   readonly isEnrollmentProfile: (identifier: string) => boolean;
   /** How many devices have it by a command, or are to. */
   readonly devicesWith: (identifier: string) => Promise<number>;
+  /** How many orders of it devices have yet to answer. */
+  readonly ordersOf: (identifier: string) => Promise<number>;
 }
 
 /** A version with its content, for whoever gives it to devices. */
@@ -102,10 +112,11 @@ export class Profiles implements ProfileLibrary {
     identifier: string,
     precondition: Precondition | null,
     force: boolean,
-  ): Promise<Outcome<{ left: number }, RemoveRefusal | UnknownUpload>> {
-    const left = await this.#options.devicesWith(identifier);
+  ): Promise<Outcome<LeftProfiles, RemoveRefusal | UnknownUpload>> {
+    const { devicesWith, ordersOf } = this.#options;
+    const left = { devices: await devicesWith(identifier), ordered: await ordersOf(identifier) };
     const removed = await this.#options.uploads.remove('profiles', identifier, precondition, force);
-    return removed.ok ? ok({ left }) : removed;
+    return removed.ok ? ok(left) : removed;
   }
 
   async content(
@@ -119,8 +130,10 @@ export class Profiles implements ProfileLibrary {
   async judge(identifier: string): Promise<ProfileVerdict | null> {
     const opened = await this.open(identifier, null);
     if (!opened.ok) return null;
-    const { profile, allowUnknown } = opened.value;
-    return { platforms: await fitnessOf(profile, allowUnknown), warnings: await warningsOf(profile) };
+    const { profile, allowUnknown, data } = opened.value;
+    const unverified = (await judgeSignature(data)) === 'unknown' ? [SIGNATURE_UNVERIFIED] : [];
+    const warnings = [...unverified, ...(await warningsOf(profile))];
+    return { platforms: await fitnessOf(profile, allowUnknown), warnings };
   }
 
   async versions(identifier: string): Promise<Outcome<readonly ProfileVersion[], UnknownUpload>> {
@@ -209,7 +222,7 @@ function detailsOf(details: JsonObject): ProfileDetails {
   return {
     payloadIdentifier: String(payloadIdentifier),
     payloadUuid: String(payloadUuid),
-    displayName: typeof displayName === 'string' ? displayName : null,
+    displayName: typeof displayName === 'string' ? shortName(displayName) : null,
     payloadTypes: Array.isArray(payloadTypes) ? payloadTypes.map(String) : [],
     signed: signed === true,
   };

@@ -175,6 +175,9 @@ function installedSource(one: InstalledProfile, { udid }: DeviceFacts): PolicySo
     confirmed: has ? ({ by: 'InstallProfile', asOfMs } as const) : null,
   };
   if (content.kind === 'other') return null;
+  // Of one that the device never had, and that is stored no more, nothing is to be read.
+  const isNowhere = content.kind === 'unread' && content.reason === 'deleted';
+  if (isNowhere && standing.because === 'not-installed') return null;
   if (content.kind === 'unread') return { origin, payloads: [], ...standing, unread: content.reason };
   const { payloads } = policyIn(content.profile);
   return payloads.length === 0 ? null : { origin, payloads, ...standing, unread: null };

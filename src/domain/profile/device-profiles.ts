@@ -21,6 +21,7 @@ import type {
   ProfileOrdered,
   ProfileOrderRefusal,
   ProfileRemoved,
+  RemovalRefusal,
 } from '../admin/profile-services.ts';
 import type { DeviceDirectory, UnknownDevice } from '../admin/services.ts';
 import type { UnknownUpload, UnknownVersion } from '../admin/upload-services.ts';
@@ -31,7 +32,7 @@ import type { DeviceProfile, DeviceProfileOrder, DeviceProfileStore } from './de
 import { fitnessFor } from './judge.ts';
 
 export interface DeviceProfileOptions {
-  readonly profiles: Pick<Profiles, 'open'>;
+  readonly profiles: Pick<Profiles, 'open' | 'find'>;
   readonly store: DeviceProfileStore;
   readonly commands: Pick<CommandService, 'enqueue' | 'cancel'>;
   readonly directory: DeviceDirectory;
@@ -90,12 +91,11 @@ export class DeviceProfiles implements DeviceProfileService {
     const device = await this.#describe(udid);
     if (!device.ok) return device;
     const { identifier, version, payloadIdentifier, payload, profile, allowUnknown } = prepared;
-    const { platform, osVersion, supervised, enrollmentId, declarations } = device.value;
+    const { platform, osVersion, supervised, enrollmentId } = device.value;
     const target = { platform, osVersion, supervised, enrollment: 'device' } as const;
     const { ok: fits, problems, passedOver } = await fitnessFor(profile, allowUnknown, target);
     if (!fits) return refuse({ kind: 'profile-unfit', platform, problems });
-    if (declarations.some((one) => one.kind === 'configuration' && one.identifier === identifier))
-      return refuse({ kind: 'profile-declared' });
+    if (declares(device.value, identifier)) return refuse({ kind: 'profile-declared' });
     const prior = await this.#options.store.find(udid, identifier);
     if (prior !== null && !order.again && holds(prior, version, enrollmentId))
       return ok({ profile: prior, ordered: false, ...NO_CONSEQUENCES, passedOver });
@@ -112,7 +112,7 @@ export class DeviceProfiles implements DeviceProfileService {
     identifier: string,
     dispatch: ProfileDispatch,
     nowMs: EpochMs,
-  ): Promise<Outcome<ProfileRemoved, ProfileOrderRefusal>> {
+  ): Promise<Outcome<ProfileRemoved, RemovalRefusal>> {
     if (!(await this.#options.isKnown(udid))) return refuse({ kind: 'unknown-device', udid });
     const { store } = this.#options;
     let prior = await store.find(udid, identifier);
@@ -123,7 +123,7 @@ export class DeviceProfiles implements DeviceProfileService {
       prior = await store.find(udid, identifier);
     }
     if (prior === null || (prior.installedVersion === null && prior.state !== 'removing'))
-      return ok({ profile: prior, ordered: false });
+      return this.#absent(udid, identifier, prior);
     const device = await this.#describe(udid);
     if (!device.ok) return device;
     const { enrollmentId } = device.value;
@@ -136,6 +136,24 @@ export class DeviceProfiles implements DeviceProfileService {
     const { refusal } = placed;
     if (isOrderRefusal(refusal)) return refuse(refusal);
     throw new Fault('profile-removal', `a removal met ${refusal.kind}`);
+  }
+
+  /** Why there is nothing to remove: by no command is it there. */
+  async #absent(
+    udid: Udid,
+    identifier: string,
+    prior: DeviceProfile | null,
+  ): Promise<Outcome<ProfileRemoved, RemovalRefusal>> {
+    const { devices, profiles, store } = this.#options;
+    if ((await profiles.find(identifier)) === null) {
+      const left = await store.ofProfile(identifier, 'all', { cursor: null, limit: 1 });
+      const isKnown = prior !== null || (left.ok && left.value.items.length > 0);
+      if (!isKnown) return refuse({ kind: 'unknown-upload', resource: 'profiles', identifier });
+    } else {
+      const device = await devices.of(udid).describe();
+      if (device !== null && declares(device, identifier)) return refuse({ kind: 'profile-declared' });
+    }
+    return ok({ profile: prior, ordered: false });
   }
 
   /** Records the order and queues its command; or finds both, from the first time that it was made. */
@@ -261,6 +279,10 @@ export class DeviceProfiles implements DeviceProfileService {
     if (!uuid.ok) throw new Fault('fresh-uuid', 'a fresh UUID has the form of a CommandUUID');
     return uuid.value;
   }
+}
+
+function declares({ declarations }: DeviceDescription, identifier: string): boolean {
+  return declarations.some((one) => one.kind === 'configuration' && one.identifier === identifier);
 }
 
 function holds(prior: DeviceProfile, version: number, enrollmentId: string): boolean {

@@ -13,8 +13,8 @@ import type {
   InstallRefusal,
   ProfileDispatch,
   ProfileOrdered,
-  ProfileOrderRefusal,
   ProfileRemoved,
+  RemovalRefusal,
 } from '../admin/profile-services.ts';
 import type { AdminServices, MalformedCursor, PageQuery } from '../admin/services.ts';
 import type { UnknownUpload, UnknownVersion } from '../admin/upload-services.ts';
@@ -80,7 +80,9 @@ export async function removeMany(
   services: ManyServices,
   { identifier, targets: asked, ...dispatch }: ManyRemoval,
   nowMs: EpochMs,
-): Promise<Outcome<ManyProfiles<ProfileRemoved, ProfileOrderRefusal>, ManyRefusal>> {
+): Promise<Outcome<ManyProfiles<ProfileRemoved, RemovalRefusal>, ManyRefusal>> {
+  const known = await services.profileOverviews.deployment(identifier, 'all', { cursor: null, limit: 1 });
+  if (!known.ok) return known;
   const orders = services.gatheredProfiles();
   const targets = await expand(services, identifier, asked, REMOVAL_BYTES);
   if (!targets.ok) return targets;

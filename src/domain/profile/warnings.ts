@@ -12,7 +12,8 @@ export interface ProfileWarning {
     | 'single-payload-repeated'
     | 'unpairs-watches'
     | 'always-on-vpn'
-    | 'ends-by-itself';
+    | 'ends-by-itself'
+    | 'signature-unverified';
   readonly path: string;
   /** For people. */
   readonly expected: string;
@@ -23,6 +24,12 @@ const RESTRICTIONS = 'com.apple.applicationaccess';
 const VPN = 'com.apple.vpn.managed';
 /** A profile can say the same mistake a thousand times. */
 const WARNINGS_MAX = 32;
+
+export const SIGNATURE_UNVERIFIED: ProfileWarning = {
+  rule: 'signature-unverified',
+  path: '',
+  expected: 'A signature that can be checked here. Whether it fits, the device will say.',
+};
 
 export function warningsOf(profile: PlistDict): Promise<readonly ProfileWarning[]> {
   return warningsIn(plistToJson(profile) as JsonObject);

@@ -90,7 +90,7 @@ export function apps({ apps: library, appPackages, deployments }: AdminServices)
     const deployed = await deployments.deployMany(to, order, c.get('nowMs'));
     if (!deployed.ok) return refused(c, deployed.refusal);
     const items = deployed.value.map(({ watch, outcome }) => ({
-      watch,
+      udid: watch,
       ...(outcome.ok ? outcome.value : deployRefusalView(outcome.refusal)),
     }));
     const begun = deployed.value.filter(({ outcome }) => outcome.ok).length;

@@ -2,6 +2,8 @@
  * Why a command is not queued, as a problem document. `errors` have the place as a pointer into the body, the rule and
  * what is expected; of what a platform does not have also the reason, and what it has instead.
  */
+import type { EnqueueRefusal } from '../../domain/admin/command-services.ts';
+import type { ConfirmationRefusal } from '../../domain/admin/consequences.ts';
 import type { CommandProblem, CommandRefusal } from '../../domain/command/admission.ts';
 import { ERRORS_MAX, type Problem } from './problem.ts';
 
@@ -18,6 +20,26 @@ export function commandProblem(refusal: CommandRefusal): Problem {
   }
   const title = 'The command is not valid';
   return { kind, status: UNPROCESSABLE, title, members: membersOf(refusal.problems) };
+}
+
+export function confirmationProblem(
+  { kind, mismatch, causes }: ConfirmationRefusal,
+  member: 'confirm.serial' | 'confirm.serials',
+): Problem {
+  const named = member === 'confirm.serial' ? member : `${member} under its UDID`;
+  const detail = mismatch
+    ? `What ${named} has does not match the device's serial number.`
+    : `Repeat with the device's serial number in ${named}.`;
+  return { kind, status: UNPROCESSABLE, title: 'Confirmation needed', detail, members: { causes } };
+}
+
+export function conflictDetail({
+  commandUuid,
+  of,
+}: Extract<EnqueueRefusal, { kind: 'command-conflict' }>): string {
+  return of === 'another-device'
+    ? `${commandUuid} names a command of another device.`
+    : `${commandUuid} names other content.`;
 }
 
 function membersOf(problems: readonly CommandProblem[]) {

@@ -7,6 +7,7 @@ import { readUtf8 } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import { readBody } from '../body.ts';
 import type { AdminContext } from './env.ts';
+import { expectation } from './expectation.ts';
 import { ERRORS_MAX, type FieldError } from './problem.ts';
 import type { RequestRefusal } from './refusals.ts';
 
@@ -66,14 +67,6 @@ function validate<S extends Schema>(
   return refuse({ kind: 'invalid', errors });
 }
 
-/** A schema's own message says what it expects; the library's default messages all begin with "Invalid". */
-function expectation(issue: v.BaseIssue<unknown>): string {
-  if (issue.type === 'strict_object' && issue.expected === 'never') return 'no such member';
-  if (issue.received === 'undefined') return 'a member that must be present';
-  if (issue.message.startsWith('Invalid ')) return issue.expected ?? issue.type;
-  return issue.message;
-}
-
 /** `application/json`, where a charset can only be UTF-8 (RFC 8259 §8.1). */
 function isJson(contentType: string | undefined): boolean {
   return /^application\/json *(; *charset="?utf-8"? *)?$/i.test(contentType ?? '');
@@ -82,12 +75,24 @@ function isJson(contentType: string | undefined): boolean {
 function parseJson(text: string | null): Outcome<unknown, RequestRefusal> {
   if (text === null) return refuse({ kind: 'malformed-json', position: null });
   try {
-    return ok(JSON.parse(text));
+    const value: unknown = JSON.parse(text);
+    const position = findInexact(text);
+    return position === null ? ok(value) : refuse({ kind: 'json-number-too-large', position });
   } catch (error) {
     // V8 names the place for most mistakes, and only in its message.
     const at = /at position (\d+)/.exec(error instanceof Error ? error.message : '')?.[1];
     return refuse({ kind: 'malformed-json', position: at === undefined ? null : Number(at) });
   }
+}
+
+/** Where an integer begins that `JSON.parse` rounds (RFC 8259 §6); of text that is JSON. */
+function findInexact(text: string): number | null {
+  if (!/\d{16}/.test(text)) return null;
+  for (const match of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g)) {
+    const [token] = match;
+    if (/^-?\d+$/.test(token) && !Number.isSafeInteger(Number(token))) return match.index;
+  }
+  return null;
 }
 
 /** Recurses no deeper than the limit it checks. */

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import type { AdminServices } from '../../domain/admin/services.ts';
 import { parseUdid } from '../../domain/ids.ts';
 import { REFRESHED_SECTIONS } from '../../domain/inventory/refresh.ts';
+import { INVENTORY_SECTIONS } from '../../domain/inventory/section.ts';
 import type { AdminEnv } from './env.ts';
 import { readQuery } from './input.ts';
 import { inventorySectionView, inventoryView, unansweredView } from './pair-views.ts';
@@ -24,7 +25,7 @@ export function inventory({ inventory: inventories }: AdminServices): Hono<Admin
     const udid = parseUdid(c.req.param('udid'));
     if (!udid.ok) return refused(c, udid.refusal);
     const section = v.safeParse(inventorySection, c.req.param('section'));
-    if (!section.success) return refused(c, { kind: 'no-such-resource' });
+    if (!section.success) return refused(c, { kind: 'no-such-resource', among: INVENTORY_SECTIONS });
     const found = await inventories.section(udid.value, section.output);
     if (!found.ok) return refused(c, found.refusal);
     return c.json(found.value === null ? unansweredView(section.output) : inventorySectionView(found.value));

@@ -9,7 +9,7 @@ import { orderScope, readManyOrder } from './command-order.ts';
 import { encodeCursor } from './cursor.ts';
 import type { AdminEnv } from './env.ts';
 import { problemDocument } from './problem.ts';
-import { refused, toProblem } from './refusals.ts';
+import { refused, targetProblem } from './refusals.ts';
 import { orderedView } from './views.ts';
 
 export function manyCommands(services: AdminServices): Hono<AdminEnv> {
@@ -38,7 +38,7 @@ export function manyCommands(services: AdminServices): Hono<AdminEnv> {
 
 function targetView({ udid, commandUuid, outcome }: TargetOutcome) {
   if (outcome.ok) return { udid, ...orderedView(outcome.value) };
-  return { udid, commandUuid, refusal: problemDocument(toProblem(outcome.refusal)) };
+  return { udid, commandUuid, refusal: problemDocument(targetProblem(outcome.refusal)) };
 }
 
 function countsOf(outcomes: ManyOrdered['outcomes']) {

@@ -77,7 +77,7 @@ function warningView(warning: PolicyWarning) {
 const UNREAD: Readonly<Record<UnreadSource, string>> = {
   foreign: 'its profile is served elsewhere',
   changed: 'its content just changed; ask again',
-  deleted: 'it is on the device and no longer stored here',
+  deleted: 'it is on the device, or ordered, and no longer stored here',
   unreadable: 'its profile cannot be opened or read',
   limit: 'it holds more than one answer looks at',
 };

@@ -10,7 +10,7 @@ import { readJson, readQuery } from './input.ts';
 import { problemDocument } from './problem.ts';
 import { readDispatch, readTargets } from './profile-dispatch.ts';
 import { deviceProfileView, profileOrderedView, profileRemovedView } from './profile-views.ts';
-import { type AdminRefusal, refused, toProblem } from './refusals.ts';
+import { type AdminRefusal, refused, targetProblem } from './refusals.ts';
 import { deploymentQuery, newInstalls, newRemovals } from './schemas/profile.ts';
 
 export function profileDevices(services: AdminServices): Hono<AdminEnv> {
@@ -82,7 +82,7 @@ function answerMany<Value extends { readonly ordered: boolean }, Refusal extends
       return { ...view(outcome.value), udid };
     }
     counts[outcome.refusal.kind === 'unavailable' ? 'unavailable' : 'refused'] += 1;
-    return { udid, refusal: problemDocument(toProblem(outcome.refusal)) };
+    return { udid, refusal: problemDocument(targetProblem(outcome.refusal)) };
   });
   const { path } = c.req;
   c.get('log').event('admin', { method: 'POST', path, count: counts.ordered, status: 200 });

@@ -77,8 +77,8 @@ export function profiles({ profiles: library, profileBuilder }: AdminServices): 
     const identifier = c.req.param('identifier');
     const removed = await library.remove(identifier, precondition.value, force === 'true');
     if (!removed.ok) return refused(c, removed.refusal);
-    const { left } = removed.value;
-    return left === 0 ? c.body(null, 204) : c.json({ left: { devices: left } });
+    const left = removed.value;
+    return left.devices === 0 ? c.body(null, 204) : c.json({ left });
   });
 
   return app;

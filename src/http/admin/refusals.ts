@@ -32,7 +32,7 @@ import type { InvalidProfile } from '../../domain/profile/draft.ts';
 import type { InvalidContent } from '../../protocol/catalog/validate.ts';
 import type { BodyRefusal } from '../body.ts';
 import { type AppRefusal, appProblem, isAppRefusal } from './app-refusals.ts';
-import { commandProblem } from './command-refusals.ts';
+import { commandProblem, confirmationProblem, conflictDetail } from './command-refusals.ts';
 import type { AdminContext } from './env.ts';
 import { type FieldError, type Problem, problemResponse } from './problem.ts';
 import { type ProfileOrderRefusal, profileProblem } from './profile-refusals.ts';
@@ -46,10 +46,12 @@ export type RequestRefusal =
   | { readonly kind: 'not-a-profile' }
   | { readonly kind: 'malformed-json'; readonly position: number | null }
   | { readonly kind: 'json-too-deep'; readonly depthMax: number }
+  | { readonly kind: 'json-number-too-large'; readonly position: number }
   | { readonly kind: 'invalid'; readonly errors: readonly FieldError[] }
   | MalformedIdentifier
   | MalformedCursor
-  | { readonly kind: 'no-such-resource' }
+  /** `among` are those that there are, where they are few and fixed. */
+  | { readonly kind: 'no-such-resource'; readonly among?: readonly string[] }
   | { readonly kind: 'method-not-allowed'; readonly allow: readonly string[] }
   | { readonly kind: 'unavailable' }
   | { readonly kind: 'fault' };
@@ -102,6 +104,13 @@ export function refused(c: AdminContext, refusal: AdminRefusal): Response {
   return problemResponse(problem, c.get('requestId'));
 }
 
+/** Of one of many devices, whose serial numbers stand beside each other in the request. */
+export function targetProblem(refusal: AdminRefusal): Problem {
+  return refusal.kind === 'confirmation-needed'
+    ? confirmationProblem(refusal, 'confirm.serials')
+    : toProblem(refusal);
+}
+
 export function toProblem(refusal: AdminRefusal): Problem {
   if (isAppRefusal(refusal)) return appProblem(refusal);
   const { kind } = refusal;
@@ -127,6 +136,15 @@ export function toProblem(refusal: AdminRefusal): Problem {
       return { ...bad(kind, 400, 'Malformed JSON'), members: position(refusal.position) };
     case 'json-too-deep':
       return bad(kind, 400, 'JSON nested too deeply', `At most ${refusal.depthMax} levels.`);
+    case 'json-number-too-large': {
+      const problem = bad(
+        kind,
+        400,
+        'An integer is too large',
+        'JSON holds integers up to 2^53 - 1 exactly.',
+      );
+      return { ...problem, members: position(refusal.position) };
+    }
     case 'invalid':
       return { ...bad(kind, 400, 'The request is not valid'), members: { errors: refusal.errors } };
     case 'malformed-identifier':
@@ -134,7 +152,7 @@ export function toProblem(refusal: AdminRefusal): Problem {
     case 'malformed-cursor':
       return bad(kind, 400, 'Malformed cursor', 'A cursor goes back to the listing and filter it came from.');
     case 'no-such-resource':
-      return bad(kind, 404, 'No such resource');
+      return bad(kind, 404, 'No such resource', refusal.among && `There are ${refusal.among.join(', ')}.`);
     case 'method-not-allowed':
       return {
         ...bad(kind, 405, 'Method not allowed', `Use ${refusal.allow.join(', ')}.`),
@@ -162,7 +180,7 @@ function stateProblem(refusal: StateRefusal | FurtherRefusal): Problem {
     case 'invalid-command':
       return commandProblem(refusal);
     case 'command-conflict':
-      return bad(kind, 409, 'Another command has this UUID', `${refusal.commandUuid} names other content.`);
+      return bad(kind, 409, 'Another command has this UUID', conflictDetail(refusal));
     case 'unknown-command':
       return bad(kind, 404, 'Unknown command', `This device has no command ${refusal.commandUuid}.`);
     case 'command-not-pending':
@@ -173,6 +191,13 @@ function stateProblem(refusal: StateRefusal | FurtherRefusal): Problem {
       return bad(kind, 409, 'The device acknowledged it', 'To have it done once more, say "again": true.');
     case 'command-is-own':
       return bad(kind, 409, "The server's own", 'It is sent by itself whenever a manifest changes.');
+    case 'command-of-profile':
+      return bad(
+        kind,
+        409,
+        'The order of a stored profile',
+        `Order ${refusal.identifier} on the device anew, under its profiles.`,
+      );
     case 'content-lost':
       return bad(kind, 409, 'Its content is lost', 'It was not kept, or does not open with the storage key.');
     case 'not-a-phone':
@@ -187,10 +212,7 @@ function stateProblem(refusal: StateRefusal | FurtherRefusal): Problem {
     case 'duplicate-anchor':
       return invalid(kind, 'Duplicate anchor', `/anchors/${refusal.index}`, 'each certificate once');
     case 'confirmation-needed':
-      return {
-        ...bad(kind, 422, 'Confirmation needed', "Repeat with confirm.serial, the device's serial number."),
-        members: { causes: refusal.causes },
-      };
+      return confirmationProblem(refusal, 'confirm.serial');
     case 'unknown-pairing':
       return bad(kind, 404, 'Unknown pairing');
     case 'serial-not-listed':

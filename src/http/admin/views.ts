@@ -107,7 +107,7 @@ export function availabilityView({ requestType, problem }: CommandAvailability) 
 
 /**
  * `error` is the answer's `ErrorChain`, first the top error; `null` when there is none. `reason` says in words why a
- * command failed.
+ * command failed, or was canceled by other than an administrator.
  */
 export function commandView(command: CommandRecord) {
   const result = command.result === null ? null : resultView(command.result);
@@ -120,10 +120,11 @@ export function commandView(command: CommandRecord) {
     notNows: command.notNows,
     requeuedFrom: command.requeuedFrom,
     requeuedAs: command.requeuedAs,
+    profile: command.profile,
     command: command.command,
     result,
     error,
-    reason: command.state === 'error' ? failureReason(command.status, error) : null,
+    reason: reasonOf(command, error),
   };
 }
 
@@ -132,8 +133,14 @@ const FAILURES: Readonly<Record<string, string>> = {
   CommandFormatError: 'the device could not read the command',
   Unreadable: 'the answer of the device could not be read, three times',
   NotOpened: 'what the command says, or its token, does not open with the storage key: it was not sent',
+  EnrollmentEnded: 'the enrollment it was ordered for ended before the device answered',
   NoUnlockToken: 'the device has no unlock token here any more: it was not sent',
 };
+
+function reasonOf({ state, status }: CommandRecord, error: JsonValue): string | null {
+  if (state === 'error') return failureReason(status, error);
+  return state === 'canceled' ? (FAILURES[status ?? ''] ?? null) : null;
+}
 
 /** The device's own words first: an `ErrorChain` is meant for people. */
 function failureReason(status: string | null, chain: JsonValue): string {

@@ -41,6 +41,8 @@ export const PROBLEMS_MAX = 50;
 /** The schema's own nesting stays below 12; only folders in folders go deeper. */
 export const DEPTH_MAX = 32;
 const NAME_CHARS_MAX = 64;
+/** Of the words that a key takes, in one problem. */
+const CHOICES_SHOWN_MAX = 16;
 
 /** Null in place of an entry: the type is unknown and that is allowed, so nothing was checked. */
 export type ValidateOutcome = Outcome<CatalogEntry | null, InvalidContent>;
@@ -198,7 +200,7 @@ class Validator {
     const unsupported = choice === undefined ? null : keyUnsupported(choice, this.#target);
     if (unsupported !== null) this.#add(path, unsupported.rule, unsupported.expected);
     if (choice === undefined && !this.#allowUnknown) {
-      this.#add(path, 'values', 'a word that the catalog lists for this key');
+      this.#add(path, 'values', oneOf(choices.filter((one) => keyUnsupported(one, this.#target) === null)));
     }
   }
 
@@ -227,6 +229,12 @@ function hasConstants(keys: readonly CatalogKey[], members: JsonObject): boolean
   return constantsOf(keys).every(
     ({ name, values }) => Object.hasOwn(members, name) && members[name] === values?.[0],
   );
+}
+
+function oneOf(choices: readonly CatalogKey[]): string {
+  const words = choices.slice(0, CHOICES_SHOWN_MAX).map(({ name }) => name);
+  const more = choices.length - words.length;
+  return `one of ${words.join(', ')}${more === 0 ? '' : ` and ${more} more, which the catalog lists for this key`}`;
 }
 
 function join(path: string, name: string): string {

@@ -55,7 +55,9 @@ function hasType(type: KeyType, value: JsonValue, form: ValueForm): boolean {
     case 'boolean':
       return typeof value === type;
     case 'integer':
-      return Number.isInteger(value) || (form === 'plist' && numberOf(value) !== undefined);
+      // In a property list a number past 2^53 is a real: what is an integer there is marked.
+      if (form !== 'plist') return Number.isInteger(value);
+      return Number.isSafeInteger(value) || numberOf(value) !== undefined;
     case 'real':
       return typeof value === 'number' || (form === 'plist' && numberOf(value) !== undefined);
     case 'data':

@@ -72,8 +72,10 @@ export function moveToHistory(
 
 /** Commands of an enrollment that is over will never be delivered. */
 export function closeEnrollment(udid: string, enrollmentId: string, atMs: EpochMs): readonly Statement[] {
+  const over = "expires_at_ms <= ?3 AND state <> 'delivered'";
   const end = {
-    state: "iif(expires_at_ms <= ?3 AND state <> 'delivered', 'expired', 'canceled')",
+    state: `iif(${over}, 'expired', 'canceled')`,
+    status: `iif(${over}, NULL, 'EnrollmentEnded')`,
     atMs: 'min(?3, ifnull(expires_at_ms, ?3))',
   };
   return [

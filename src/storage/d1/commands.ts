@@ -46,6 +46,7 @@ interface Row extends SummaryRow, BodyRow {
   priority: number | null;
   requeued_from: CommandUuid | null;
   requeued_as: string;
+  profile: string | null;
   delivered_at_ms: EpochMs | null;
   deliveries: number;
   not_nows: number;
@@ -62,6 +63,9 @@ const REPEATS = `SELECT json_group_array(command_uuid) FROM (
   SELECT command_uuid, created_at_ms FROM commands WHERE requeued_from = ?3
   UNION ALL SELECT command_uuid, created_at_ms FROM command_history WHERE requeued_from = ?3
   ORDER BY created_at_ms)`;
+
+const PROFILE = `SELECT json_object('identifier', identifier, 'version', version)
+  FROM device_profiles WHERE command_uuid = ?3`;
 
 /** One goes out; another may be canceled or expire meanwhile. */
 const NEXT_MAX = 8;
@@ -178,7 +182,7 @@ export class D1Commands implements CommandStore {
 
   async find(udid: Udid, commandUuid: CommandUuid, nowMs: EpochMs): Promise<CommandRow | null> {
     const row = await this.#db.first<Row>(
-      `SELECT *, (${REPEATS}) AS requeued_as FROM (
+      `SELECT *, (${REPEATS}) AS requeued_as, (${PROFILE}) AS profile FROM (
          SELECT ${ENDED}, result, ${DETAILS} FROM command_history WHERE udid = ?1 AND command_uuid = ?3
          UNION ALL SELECT ${PENDING}, NULL, ${DETAILS} FROM commands WHERE udid = ?1 AND command_uuid = ?3)`,
       udid,
@@ -186,6 +190,11 @@ export class D1Commands implements CommandStore {
       commandUuid,
     );
     return row === null ? null : commandRow(row);
+  }
+
+  async profileOf(commandUuid: CommandUuid): Promise<string | null> {
+    const sql = 'SELECT identifier FROM device_profiles WHERE command_uuid = ?';
+    return (await this.#db.first<{ identifier: string }>(sql, commandUuid))?.identifier ?? null;
   }
 
   async list(
@@ -282,6 +291,7 @@ function commandRow(row: Row): CommandRow {
     notNows: row.not_nows,
     requeuedFrom: row.requeued_from,
     requeuedAs: JSON.parse(row.requeued_as),
+    profile: row.profile === null ? null : JSON.parse(row.profile),
   };
 }
 

@@ -185,7 +185,7 @@ describe('what the device is asked for', () => {
       'invalid: Queries required: a key that must be present',
     ]);
     expect(await told(WATCH, 'DeviceInformation', ask('Moon'))).toEqual([
-      'invalid: Queries[0] values: a word that the catalog lists for this key',
+      expect.stringMatching(/^invalid: Queries\[0\] values: one of \S+, \S+, .* and \d+ more/),
     ]);
     expect(await told(WATCH, 'DeviceInformation', ask('Moon'), { allowUnknown: true })).toEqual([]);
   });

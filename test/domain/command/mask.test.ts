@@ -33,6 +33,17 @@ describe('a masked command', () => {
       { ManifestURL: 'https://me:pw@example.com/app.plist?signature=abc#x' },
       { ManifestURL: `https://${MASK}@example.com/app.plist?${MASK}` },
     ],
+    [
+      'the permission in the URL of a package of this server',
+      {
+        ManifestURL: 'https://mdm.example/apps/c2VhbGVk/manifest.plist',
+        URL: 'https://m/apps/x_-y/package.ipa',
+      },
+      {
+        ManifestURL: `https://mdm.example/apps/${MASK}/manifest.plist`,
+        URL: `https://m/apps/${MASK}/package.ipa`,
+      },
+    ],
   ])('hides %s', (_what, said, shown) => {
     expect(masked({ RequestType: 'X', ...said })).toEqual({ RequestType: 'X', ...shown });
   });

@@ -196,6 +196,13 @@ describe('a profile by command', () => {
     expect(by({ state: 'failed', isInstalled: true })).toEqual([['stored', null, 'InstallProfile']]);
   });
 
+  it('that is stored no more is to be read as long as the device has it, or may come to have it', () => {
+    const content = { kind: 'unread', reason: 'deleted' } as const;
+    expect(by({ content, state: 'failed', isInstalled: false })).toEqual([]);
+    expect(by({ content, state: 'failed', isInstalled: true })).toHaveLength(1);
+    expect(by({ content, state: 'ordered', isInstalled: false })).toHaveLength(1);
+  });
+
   it('whose next version is on its way is not confirmed by the one before', () => {
     expect(by({ state: 'ordered', isInstalled: true })).toEqual([['stored', null, null]]);
   });

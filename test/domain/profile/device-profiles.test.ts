@@ -52,7 +52,7 @@ function world() {
   const orders = new DeviceProfiles({
     commands,
     store: store as DeviceProfileStore,
-    profiles: { open: () => Promise.reject(new Error('prepared is given')) },
+    profiles: { open: () => Promise.reject(new Error('prepared is given')), find: async () => null },
     directory: { find: async () => ({ udid: UDID, platform: 'watchOS', watches: [] }) } as never,
     devices: { of: () => ({ describe: async () => device }) } as never,
     isKnown: async () => true,

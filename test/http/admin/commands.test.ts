@@ -138,6 +138,10 @@ describe('a repeated command', () => {
       commandUuid: 'C-7',
     });
     expect(kindOf(elsewhere)).toBe('command-conflict');
+    expect([other.body.detail, elsewhere.body.detail]).toEqual([
+      'C-7 names other content.',
+      'C-7 names a command of another device.',
+    ]);
   });
 
   it('with the same Idempotency-Key and content finds the first', async () => {
@@ -201,6 +205,10 @@ describe('a grave command', () => {
     expect([asked.status, kindOf(asked), asked.body.causes]).toEqual([422, 'confirmation-needed', causes]);
     const wrong = await call('POST', path, { command: erase, confirm: { serial: 'PHONESERIAL1' } });
     expect(kindOf(wrong)).toBe('confirmation-needed');
+    expect([asked.body.detail, wrong.body.detail]).toEqual([
+      "Repeat with the device's serial number in confirm.serial.",
+      "What confirm.serial has does not match the device's serial number.",
+    ]);
     expect(fakes.enqueued).toEqual([]);
     const done = await call('POST', path, { command: erase, confirm: { serial: 'WATCHSERIAL1' } });
     expect([done.status, done.body.causes]).toEqual([201, causes]);
@@ -264,6 +272,7 @@ describe('a command', () => {
       notNows: 0,
       requeuedFrom: null,
       requeuedAs: [],
+      profile: null,
       command: null,
       result: null,
       error: null,
@@ -285,6 +294,16 @@ describe('a command', () => {
       UDID: WATCH,
       QueryResponses: { BatteryLevel: 0.5, Blob: { $data: 'AAEC' } },
     });
+  });
+
+  it.each([
+    ['the end of its enrollment', 'EnrollmentEnded', expect.stringContaining('the enrollment')],
+    ['an administrator', null, null],
+  ])('that was canceled by %s says so', async (_by, status, reason) => {
+    const fakes = new FakeServices();
+    putCommand(fakes, { state: 'canceled', status });
+    const { body } = await caller(fakes)('GET', `${path}/C-1`);
+    expect([body.status, body.reason]).toEqual([status, reason]);
   });
 
   it('that failed shows the error chain', async () => {

@@ -272,7 +272,8 @@ export class FakeServices {
     const present = this.commands.get(commandUuid);
     if (present !== undefined) {
       if (this.contents.get(commandUuid) === content) return ok({ command: present, created: false });
-      return refuse({ kind: 'command-conflict', commandUuid } as const);
+      const of = present.udid === udid ? 'other-content' : 'another-device';
+      return refuse({ kind: 'command-conflict', commandUuid, of } as const);
     }
     if (this.commands.size >= this.queueMax) {
       return refuse({ kind: 'queue-full', pendingMax: this.queueMax } as const);
@@ -321,6 +322,7 @@ const NOT_SENT = {
   notNows: 0,
   requeuedFrom: null,
   requeuedAs: [],
+  profile: null,
 } as const;
 
 export function putCommand(fakes: FakeServices, over: Partial<CommandRecord>): CommandRecord {

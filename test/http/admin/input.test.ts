@@ -80,6 +80,32 @@ describe('a body', () => {
     expect(kindOf(await call('POST', path, nested(100_000)))).toBe('json-too-deep');
   });
 
+  it.each([
+    ['{"command":{"n":9007199254740992}}', 16],
+    ['{"command":{"n":[1,-9007199254740992]}}', 19],
+    ['{"a\\"1":"\\\\","n":99999999999999999999}', 17],
+  ])('may not hold an integer that would be rounded: %s', async (json, position) => {
+    const answer = await call('POST', `/devices/${PHONE}/commands`, json);
+    expect([answer.status, kindOf(answer), answer.body.position]).toEqual([
+      400,
+      'json-number-too-large',
+      position,
+    ]);
+  });
+
+  it.each(['9007199254740991', '-9007199254740991', '12345678901234567.5', '1e20', '"9007199254740993\\""'])(
+    'may hold %s',
+    async (json) => {
+      const body = `{"command":{"RequestType":"X","n":${json}}}`;
+      expect((await call('POST', `/devices/${PHONE}/commands`, body)).status).toBe(201);
+    },
+  );
+
+  it('may be one long text', async () => {
+    const body = `{"command":{"RequestType":"X","n":"${'1\\"'.repeat(60_000)}1234567890123456"}}`;
+    expect((await call('POST', `/devices/${PHONE}/commands`, body)).status).toBe(201);
+  });
+
   it('may not hold members that nobody knows', async () => {
     const answer = await call('POST', '/enrollment-links', { ...link, 'a/b~c': 1 });
     expect(answer.body.errors).toEqual([{ path: '/a~1b~0c', expected: 'no such member' }]);

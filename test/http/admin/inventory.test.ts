@@ -94,6 +94,7 @@ describe('an inventory', () => {
   it('has no other sections', async () => {
     const answer = await caller(new FakeServices())('GET', `/devices/${WATCH}/inventory/refresh`);
     expect([answer.status, kindOf(answer)]).toEqual([404, 'no-such-resource']);
+    expect(answer.body.detail).toMatch(/^There are device, .*restrictions/);
   });
 });
 

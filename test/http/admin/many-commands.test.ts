@@ -235,6 +235,10 @@ describe('a grave command for many', () => {
     const confirm = { serials: { [first]: SERIAL, [second]: 'ANOTHER001' } };
     const { body } = await order({ devices: [first, second, third], command: ERASE, confirm });
     expect(kindsOf(body.items)).toEqual(['ok', 'confirmation-needed', 'confirmation-needed']);
+    expect(body.items.slice(1).map((item: { refusal: { detail: string } }) => item.refusal.detail)).toEqual([
+      "What confirm.serials under its UDID has does not match the device's serial number.",
+      "Repeat with the device's serial number in confirm.serials under its UDID.",
+    ]);
     expect(body.items[0].causes).toEqual([{ device: first, effects: ['unenroll', 'unpair', 'erase'] }]);
     expect(body.items[1].refusal.causes).toEqual([
       { device: second, effects: ['unenroll', 'unpair', 'erase'] },

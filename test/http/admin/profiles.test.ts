@@ -307,6 +307,16 @@ describe('an order for a device', () => {
     ]);
     expect((await call('GET', path)).body.state).toBe('pending');
   });
+
+  it('is shown by its command, which says what it is of', async () => {
+    const id = await stored('named');
+    await putProfile(id, xmlOf(id, 2), REPLACE);
+    const { commandUuid } = (await install(watch, id)).body;
+    const command = () => call('GET', `/devices/${watch.udid}/commands/${commandUuid}`);
+    expect((await command()).body.profile).toEqual({ identifier: id, version: 2 });
+    await call('DELETE', place(watch, id));
+    expect((await command()).body).toMatchObject({ state: 'canceled', profile: { identifier: id } });
+  });
 });
 
 describe('a removal', () => {
@@ -327,6 +337,22 @@ describe('a removal', () => {
     );
     expect((await call('DELETE', '/devices/NO-SUCH-DEVICE/profiles/x')).kind).toBe('unknown-device');
   });
+
+  it('of what was never stored is none, of one device and of many', async () => {
+    for (const id of [fresh('misspelled'), 'com.escapement.enrollment']) {
+      const removed = await call('DELETE', place(watch, id));
+      expect([removed.status, removed.kind]).toEqual([404, 'unknown-upload']);
+      const many = await call('POST', `${profile(id)}/remove`, { devices: [watch.udid] });
+      expect([many.status, many.kind]).toEqual([404, 'unknown-upload']);
+    }
+    // Deleted, it is known by the devices that were ordered it.
+    const id = await stored('gone');
+    await install(watch, id);
+    await call('DELETE', `${profile(id)}?force=true`);
+    const many = await call('POST', `${profile(id)}/remove`, { devices: [watch.udid, phone.udid] });
+    expect([many.status, many.body.counts]).toMatchObject([200, { unchanged: 2, refused: 0 }]);
+    expect((await call('DELETE', profile(id))).kind).toBe('unknown-upload');
+  });
 });
 
 describe('a stored profile that devices are to have', () => {
@@ -338,7 +364,7 @@ describe('a stored profile that devices are to have', () => {
     expect([refused.status, refused.kind, refused.body.devices]).toEqual([409, 'profile-installed', 2]);
     expect((await call('DELETE', `/declarations/${encodeURIComponent(id)}`)).kind).toBe('profile-installed');
     const forced = await call('DELETE', `${profile(id)}?force=true`);
-    expect([forced.status, forced.body]).toEqual([200, { left: { devices: 2 } }]);
+    expect([forced.status, forced.body]).toEqual([200, { left: { devices: 2, ordered: 2 } }]);
     expect((await call('GET', `${profile(id)}/devices`)).body).toMatchObject({
       currentVersion: null,
       counts: { ordered: 2 },

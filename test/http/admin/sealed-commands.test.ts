@@ -244,6 +244,21 @@ describe('a requeue', () => {
     expect((await requeue(device, uuid, { command: query })).kind).toBe('invalid');
   });
 
+  it('of a stored profile’s order is refused: its record would not hear of it', async () => {
+    const device = await enrolledDevice();
+    const uuid = await ended(device, 'error');
+    await database.run(
+      `INSERT INTO device_profiles (udid, identifier, payload_identifier, action, version, state, command_uuid,
+         enrollment_id, ordered_at_ms, changed_at_ms)
+       VALUES (?, 'com.example.wifi', 'p', 'install', 1, 'failed', ?, 'e', 0, 0)`,
+      device.udid,
+      uuid,
+    );
+    const refused = await requeue(device, uuid, { again: true });
+    expect([refused.status, refused.kind]).toEqual([409, 'command-of-profile']);
+    expect(refused.body.detail).toContain('com.example.wifi');
+  });
+
   it('is judged like an order: not for a device that has gone', async () => {
     const device = await enrolledDevice();
     const uuid = await ended(device, 'error');

@@ -477,6 +477,53 @@ describe('a profile', () => {
     expect(detail.kind).toBe('malformed-profile');
   });
 
+  it('is refused when it was changed after it was signed, wherever', async () => {
+    const { signer } = await importAuthority(env.CA_CERTIFICATE, env.CA_KEY);
+    const xml = mobileConfig();
+    const signed = await signAttached(utf8(xml), signer);
+    const at = Buffer.from(signed).indexOf('<string>Example<') + '<string>'.length;
+    expect(signed[at]).toBe('E'.charCodeAt(0));
+    const [content, signature] = [signed.slice(), signed.slice()];
+    content[at] = 'e'.charCodeAt(0);
+    signature[signature.length - 1] = (signature.at(-1) ?? 0) ^ 1;
+    for (const changed of [content, signature]) {
+      const put = await putProfile(fresh('changed'), changed);
+      expect([put.status, put.kind, put.body.detail]).toEqual([
+        422,
+        'malformed-profile',
+        'signed, and the signature does not fit: it was changed afterwards',
+      ]);
+    }
+  });
+
+  it('is taken with a warning when its signature cannot be checked here', async () => {
+    const { signer } = await importAuthority(env.CA_CERTIFICATE, env.CA_KEY);
+    const signed = await signAttached(utf8(mobileConfig()), signer);
+    const id = fresh('unchecked');
+    // SHA-256 (2.16.840.1.101.3.4.2.1), written of the signer as the unknown 2.16.840.1.101.3.4.2.127.
+    const sha256 = Buffer.from('608648016503040201', 'hex');
+    const at = Buffer.from(signed).lastIndexOf(sha256);
+    const other = signed.slice();
+    other[at + sha256.length - 1] = 127;
+    const put = await putProfile(id, other);
+    expect([put.status, put.body.warnings]).toMatchObject([201, [{ rule: 'signature-unverified' }]]);
+    expect((await call('GET', profile(id))).body.warnings).toEqual(put.body.warnings);
+    expect((await putProfile(id, signed, REPLACE)).body.warnings).toEqual([]);
+  });
+
+  it('is listed by the beginning of a name without end', async () => {
+    const id = fresh('name');
+    const put = await putProfile(
+      id,
+      mobileConfig(undefined, { PayloadDisplayName: text('x'.repeat(500_000)) }),
+    );
+    expect([put.status, put.body.displayName]).toEqual([201, `${'x'.repeat(255)}…`]);
+    const row = await env.DB.prepare('SELECT length(details) AS n FROM uploads WHERE identifier = ?')
+      .bind(id)
+      .first();
+    expect(row?.['n']).toBeLessThan(1000);
+  });
+
   it.each([
     [
       'an unknown payload',

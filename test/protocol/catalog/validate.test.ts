@@ -154,12 +154,25 @@ describe('a command', () => {
     ]);
   });
 
+  it.each([
+    [1e20, false],
+    [1.5, false],
+    [{ $data: 'AAEC' }, false],
+    [{ $integer: '1' }, true],
+    [1, true],
+  ])('has %j as an integer: %s', async (iTunesStoreID, is) => {
+    const problems = await command({ RequestType: 'InstallApplication', iTunesStoreID }, phone);
+    expect(problems).toEqual(is ? [] : ['iTunesStoreID type: an integer']);
+  });
+
   it('may ask for what the platform knows', async () => {
     const ask = (...Queries: JsonValue[]) => ({ RequestType: 'DeviceInformation', Queries });
     expect(await command(ask('UDID', 'BatteryLevel'), watch)).toEqual([]);
     expect(await command(ask('UDID', 'IMEI', 'Mood', 7), watch)).toEqual([
       'Queries[1] platform: not watchOS',
-      'Queries[2] values: a word that the catalog lists for this key',
+      expect.stringMatching(
+        /^Queries\[2\] values: one of (\S+, ){15}\S+ and \d+ more, which the catalog lists for this key$/,
+      ),
       'Queries[3] type: a string',
     ]);
     expect(await command(ask('Mood'), watch, true)).toEqual([]);

@@ -185,6 +185,7 @@ describe('what the object tells', () => {
     expect(await Promise.all(['old', 'A'].map(state))).toEqual(['canceled', 'pending']);
     await tell({ kind: 'reset', udid: DEVICE, enrollmentId: 'E1', atMs: at(1) });
     expect(await state('A')).toBe('canceled');
+    expect((await commands.find(DEVICE, uuid('A'), at(0)))?.status).toBe('EnrollmentEnded');
     expect(await countPending(OTHER)).toBe(1);
   });
 
