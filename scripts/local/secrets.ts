@@ -1,8 +1,8 @@
 /**
  * Everything secret that a local server needs, made up on the spot: the certificate authority, keys, an
  * administrator key, and the two simulated Apple authorities under which simulated devices get their identity.
- * Kept as single files, so that `openssl` and any program can read them. Nothing here is fit for production:
- * there the authority comes from elsewhere and the trust anchors are Apple's.
+ * Kept as single files, so that `openssl` and any program can read them. A deployment makes single keys in the same way,
+ * but keeps none in files, and its trust anchors are Apple's.
  */
 import { webcrypto } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -90,13 +90,13 @@ async function store(directory: string, secrets: LocalSecrets): Promise<void> {
 
 const P256 = { name: 'ECDSA', namedCurve: 'P-256' };
 
-async function createTokenKeys(): Promise<string> {
+export async function createTokenKeys(): Promise<string> {
   const pair = await webcrypto.subtle.generateKey(P256, true, ['sign', 'verify']);
   const { kty, crv, x, y, d } = await webcrypto.subtle.exportKey('jwk', pair.privateKey);
   const kid = randomText(9, 'base64url');
   return JSON.stringify({ keys: [{ kty, crv, x, y, d, kid, alg: 'ES256', use: 'sig' }] });
 }
 
-function randomText(length: number, encoding: 'base64' | 'base64url'): string {
+export function randomText(length: number, encoding: 'base64' | 'base64url'): string {
   return Buffer.from(webcrypto.getRandomValues(new Uint8Array(length))).toString(encoding);
 }
