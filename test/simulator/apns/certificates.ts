@@ -25,7 +25,10 @@ export interface PushCertificateOrder {
 
 export class ApnsAuthority {
   readonly #key = DeviceKey.generate('p-256');
-  readonly #name: NameParts = [[OID.commonName, 'Simulated Push Services CA']];
+  /** Each its own: under one name Node trips over the other's signature and drops connections it should serve. */
+  readonly #name: NameParts = [
+    [OID.commonName, `Simulated Push Services CA ${randomBytes(4).toString('hex')}`],
+  ];
   readonly #nowMs: number;
   readonly certificatePem: string;
 

@@ -147,7 +147,7 @@ export class SimulatedApns {
 
   /** Without a word, as when a machine is gone. */
   killConnections(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   async stop(): Promise<void> {
