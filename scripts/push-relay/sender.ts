@@ -142,13 +142,13 @@ export class Sender {
         return this.#sendAgainUnseen(job, connection);
       case 'answered':
         if (answer.status >= 500) return this.#sendAgainLater(job, connection, answer);
-        return answer.status === 429 ? this.#leaveAlone(job, answer) : this.#accept(job, answer);
+        return answer.status === 429 ? this.#leaveAlone(job, answer) : this.#taken(job, answer);
       default:
         return answer satisfies never;
     }
   }
 
-  #accept(job: Job, answer: ApnsAnswer): PushResult {
+  #taken(job: Job, answer: ApnsAnswer): PushResult {
     this.#throttles.clear(job.push.token);
     return resultOf(job, answer);
   }

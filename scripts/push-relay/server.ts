@@ -95,6 +95,8 @@ export class RelayServer {
     try {
       answer(response, await this.#reply(request, asker), this.#stopping);
     } catch (error) {
+      // Whoever breaks off while sending is gone, and nothing was begun for him.
+      if (response.destroyed) return;
       // The one place where a fault becomes an answer; what it says may hold a body, so only its code is kept.
       this.#options.log.event('fault', { code: codeOf(error) });
       answer(response, problem(500, 'fault', 'The relay failed'), true);

@@ -1,9 +1,20 @@
 /** Who is let in to the push relay, and what whoever is not learns. */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { get } from 'node:https';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gate, SKEW_MS_MAX } from '../../scripts/push-relay/gate.ts';
 import { readSettings } from '../../scripts/push-relay/settings.ts';
-import { KEY, makePushes, openStage, post, pushPair, requestOf, type Stage, signed } from './push-relay.ts';
+import {
+  authority,
+  KEY,
+  makePushes,
+  openStage,
+  post,
+  pushPair,
+  requestOf,
+  type Stage,
+  signed,
+} from './push-relay.ts';
 
 let stage: Stage;
 beforeAll(async () => {
@@ -76,6 +87,24 @@ describe('a request to the relay', () => {
   it('that is not signed is not read: its size does not matter', async () => {
     const answer = await post(stage.relay.port, 'x'.repeat(100), {});
     expect(answer.status).toBe(401);
+  });
+});
+
+describe('a relay with a certificate of its own', () => {
+  it('speaks HTTPS and nothing else', async () => {
+    const { certificatePem, keyPem } = authority.issueServer();
+    const own = await openStage({ settings: { tls: { cert: certificatePem, key: keyPem } } });
+    const headers = signed('', { method: 'GET', path: '/v1/health' });
+    const address = { host: 'localhost', port: own.relay.port, path: '/v1/health', headers, agent: false };
+    const status = await new Promise((resolve, reject) => {
+      get({ ...address, ca: authority.certificatePem }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      }).on('error', reject);
+    });
+    expect(status).toBe(200);
+    await expect(fetch(`http://127.0.0.1:${own.relay.port}/v1/health`, { headers })).rejects.toThrow();
+    await own.close();
   });
 });
 
