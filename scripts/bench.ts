@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --json] [--quick]`: raw workerd, each figure beside its floor from the same run (design
+ * `npm run bench [-- --json] [--quick] [--poll | --fanout]`: raw workerd, each figure beside its floor from the same run (design
  * section 8). Devices are enrolled by the simulator; nothing here imitates a request that it did not make.
  */
 import { availableParallelism, cpus } from 'node:os';
@@ -26,6 +26,7 @@ change and a command for many devices, each figure beside its floor from the
 same run.
 
   --quick    fewer devices and shorter rounds
+  --poll     idle polls and a long history alone
   --fanout   the change and the command for many devices alone
   --json     figures alone, as JSON, on standard output
   --help`;
@@ -33,6 +34,7 @@ same run.
 const options = readCommandLine(USAGE, {
   json: { type: 'boolean', default: false },
   quick: { type: 'boolean', default: false },
+  poll: { type: 'boolean', default: false },
   fanout: { type: 'boolean', default: false },
 });
 const size = options.quick
@@ -69,6 +71,7 @@ interface Figures {
 const say = (text: string) => options.json || console.error(text);
 
 if (options.fanout) report(await benchFanout(size.fanout, say), printFanout);
+else if (options.poll) report(await measurePolls(), printPolls);
 else report(await measure(), print);
 
 function report<T>(figures: T, show: (figures: T) => void): void {
@@ -110,6 +113,20 @@ async function measure(): Promise<Figures> {
   }
 }
 
+async function measurePolls(): Promise<PollFigures> {
+  const idle = await proveIdle();
+  const { value: stack, pid } = await withItsWorkerd(() => startStack({ direct: true }));
+  try {
+    const world = benchWorld(stack);
+    say(`${size.devices} devices enroll …`);
+    const phones = await enrollPhones(stack, world, size.devices);
+    say('idle polls …');
+    return { ...(await benchPoll({ stack, world, phones, pid }, size)), ...idle };
+  } finally {
+    await stack.stop();
+  }
+}
+
 function machine(): string {
   return `${cpus()[0]?.model ?? process.arch}, ${availableParallelism()} cores, ${process.platform}`;
 }
@@ -118,6 +135,11 @@ function printFanout(fanout: FanoutFigures): void {
   console.log(`\n${machine()}\n`);
   printTable([...fanoutFigures(fanout), ...orderFigures(fanout)]);
   console.log([...fanoutNotes(fanout), ...orderNotes(fanout)].join('\n'));
+}
+
+function printPolls(poll: PollFigures): void {
+  console.log(`\n${machine()}\n`);
+  printTable(pollFigures(poll));
 }
 
 function print(all: Figures): void {
@@ -130,10 +152,37 @@ function print(all: Figures): void {
     target: '≤ 2 ×',
     met: ratio <= 2,
   }));
+  figures.push(
+    ...pollFigures(poll),
+    ...handshakeFigures(handshake, compute),
+    {
+      name: 'loading the Worker',
+      measured: `${decimal(startup.loadMs)} ms`,
+      floor: `${decimal(startup.emptyMs)} ms`,
+      ratio: '',
+      target: '≤ 50 ms',
+      met: startup.loadMs <= 50,
+    },
+    {
+      name: 'bundle, gzipped',
+      measured: `${decimal(startup.gzipBytes / 1024, 0)} KiB`,
+      floor: '',
+      ratio: '',
+      target: '≤ 1,024 KiB',
+      met: startup.gzipBytes <= 1024 * 1024,
+    },
+    ...fanoutFigures(fanout),
+    ...orderFigures(fanout),
+  );
+  console.log(`\n${all.machine}\n`);
+  printTable(figures);
+  console.log([...notes(poll, handshake, storage), ...fanoutNotes(fanout), ...orderNotes(fanout)].join('\n'));
+}
+
+function pollFigures({ fresh, history, delivery }: PollFigures): Figure[] {
   const perSecond = (value: number) => `${decimal(value, 0)}/s`;
   const percent = (value: number) => `${decimal(100 * value, 0)} %`;
-  const { fresh, history, delivery } = poll;
-  figures.push(
+  return [
     {
       name: 'idle poll',
       measured: perSecond(fresh.ours),
@@ -158,29 +207,7 @@ function print(all: Figures): void {
       target: '',
       met: null,
     },
-    ...handshakeFigures(handshake, compute),
-    {
-      name: 'loading the Worker',
-      measured: `${decimal(startup.loadMs)} ms`,
-      floor: `${decimal(startup.emptyMs)} ms`,
-      ratio: '',
-      target: '≤ 50 ms',
-      met: startup.loadMs <= 50,
-    },
-    {
-      name: 'bundle, gzipped',
-      measured: `${decimal(startup.gzipBytes / 1024, 0)} KiB`,
-      floor: '',
-      ratio: '',
-      target: '≤ 1,024 KiB',
-      met: startup.gzipBytes <= 1024 * 1024,
-    },
-    ...fanoutFigures(fanout),
-    ...orderFigures(fanout),
-  );
-  console.log(`\n${all.machine}\n`);
-  printTable(figures);
-  console.log([...notes(poll, handshake, storage), ...fanoutNotes(fanout), ...orderNotes(fanout)].join('\n'));
+  ];
 }
 
 function handshakeFigures({ cpuMs }: HandshakeFigures, compute: ComputeFigures): Figure[] {

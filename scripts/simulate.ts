@@ -1,12 +1,21 @@
 /**
- * `npm run simulate -- --server URL [--seed N] [--watches N] [--mischief]`: simulated devices against a server that
- * is already running, over HTTP, with a timeline of every exchange. `--help` lists the options.
+ * `npm run simulate -- --server URL [--seed N] [--watches N] [--mischief] [--stay]`: simulated devices against a
+ * server that is already running, over HTTP, with a timeline of every exchange. `--help` lists the options.
  */
-import { createWorld, KeyPool, type TraceEvent, type World, withMischief } from '../test/simulator/index.ts';
+import {
+  createWorld,
+  KeyPool,
+  type SimulatedPhone,
+  type SimulatedWatch,
+  type TraceEvent,
+  type World,
+  withMischief,
+} from '../test/simulator/index.ts';
 import { describeTrace } from './demo/describe.ts';
 import { bold, green, red, Timeline } from './demo/timeline.ts';
 import { AdminClient } from './local/admin-client.ts';
 import { BadOptions, readOptions, type SimulateOptions, USAGE } from './simulate/options.ts';
+import { stay } from './simulate/stay.ts';
 import { assignWatchEnrollment, commandWatch, enrollPhone, pairWatch, type Story } from './simulate/story.ts';
 
 /** How often a person would start over, or open the phone again, before calling somebody. */
@@ -24,12 +33,13 @@ try {
 
 async function run(options: SimulateOptions): Promise<void> {
   const timeline = new Timeline();
+  let isTold = true;
   const world = createWorld({
     baseUrl: options.server,
     deviceCa: options.deviceCa,
     keys: new KeyPool(),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
-    trace: (event: TraceEvent) => timeline.step(describeTrace(event)),
+    trace: (event: TraceEvent) => isTold && timeline.step(describeTrace(event)),
   });
   console.log(bold(`Simulated devices against ${options.server}`));
   console.log(`Seed ${world.random.seed}${options.mischief ? ', with mischief' : ''}`);
@@ -43,15 +53,40 @@ async function run(options: SimulateOptions): Promise<void> {
       if (!good) failures.push(text);
     },
   };
+  let played: Played | null = null;
   try {
-    await play(options, story, timeline, world);
+    played = await play(options, story, timeline, world);
   } catch (error) {
     failures.push(explain(error, options.server));
   }
   conclude(failures, timeline, world);
+  isTold = false;
+  if (options.stay !== null && played !== null) await remain(options.stay, story, played);
 }
 
-async function play(options: SimulateOptions, story: Story, timeline: Timeline, world: World): Promise<void> {
+interface Played {
+  readonly phone: SimulatedPhone;
+  readonly watches: readonly SimulatedWatch[];
+}
+
+async function remain(
+  how: NonNullable<SimulateOptions['stay']>,
+  { admin }: Story,
+  { phone, watches }: Played,
+): Promise<void> {
+  const ended = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ended.abort());
+  console.log(`\n${bold('They stay, and connect every')} ${how.everyMs / 1000} s. Ctrl-C ends them.`);
+  for (const device of [phone, ...watches]) console.log(`  ${device.name} ${device.udid} ${device.serial}`);
+  await stay({ ...how, admin, phone, watches, say: (line) => console.log(line) }, ended.signal);
+}
+
+async function play(
+  options: SimulateOptions,
+  story: Story,
+  timeline: Timeline,
+  world: World,
+): Promise<Played> {
   const inWorld = () => (options.mischief ? withMischief(world) : world);
   timeline.title('The iPhone enrolls by a one-time link');
   const phone = await enrollPhone(story, inWorld());
@@ -64,6 +99,7 @@ async function play(options: SimulateOptions, story: Story, timeline: Timeline, 
   const watches = await each(names, options.mischief, (name) => pairWatch(story, inWorld(), phone, name));
   timeline.title('Commands');
   await each(watches, options.mischief, (watch) => commandWatch(story, watch));
+  return { phone, watches };
 }
 
 /** One after the other, or all at once. */

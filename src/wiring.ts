@@ -39,6 +39,7 @@ import { PhoneEnrollment } from './domain/pairing/phone-enrollment.ts';
 import { PairingService } from './domain/pairing/service.ts';
 import { machineInfoVerifier, tokenKeys } from './domain/pairing/verifiers.ts';
 import { ProfileBuilds } from './domain/profile/service.ts';
+import { StorageKey } from './domain/storage-key.ts';
 import { ObjectDevices } from './durable/device/gateway.ts';
 import { issuanceCells } from './durable/issuance/cells.ts';
 import { durablePairings } from './durable/pairing/pairings.ts';
@@ -52,7 +53,7 @@ import { ForeignIssuers } from './pki/jwks.ts';
 import { PairingTokenKeys } from './pki/jws.ts';
 import { importAuthority } from './pki/keys.ts';
 import { randomBytes, randomUuid } from './pki/random.ts';
-import { importSealKey, type SealKey } from './pki/seal.ts';
+import { importSealKey } from './pki/seal.ts';
 import { ENROLLMENT_PROFILE_IDENTIFIER } from './protocol/profile/enrollment-profile.ts';
 import { LogWaker } from './push/log-waker.ts';
 import type { Bytes } from './std/bytes.ts';
@@ -74,6 +75,7 @@ import { D1ExpectedDevices } from './storage/d1/expected-devices.ts';
 import { GatheringDatabase } from './storage/d1/gathered.ts';
 import { D1Groups } from './storage/d1/groups.ts';
 import { D1Inventory } from './storage/d1/inventory.ts';
+import { D1KeyMark } from './storage/d1/key-mark.ts';
 import { D1Members } from './storage/d1/members.ts';
 import { D1PairingReader } from './storage/d1/pairings.ts';
 import { D1Properties, D1Subscriptions } from './storage/d1/settings.ts';
@@ -125,7 +127,7 @@ export function fleetFor(env: Env) {
 }
 
 /** Both ends of the command queue, which need the key that commands are sealed with. */
-export function commandsFor(env: Env, fleet: ReturnType<typeof fleetFor>, key: SealKey) {
+export function commandsFor(env: Env, fleet: ReturnType<typeof fleetFor>, key: StorageKey) {
   const { store, devices, waker, isKnown, admission } = fleet;
   const contents = new CommandContents(commandSecrets(key));
   const queue = { devices, waker, contents, admission };
@@ -149,7 +151,7 @@ export function commandsFor(env: Env, fleet: ReturnType<typeof fleetFor>, key: S
     onGivenUp: (udid, commandUuid, status) =>
       consoleLog().event('command-given-up', { udid, commandUuid, reason: status }),
   });
-  return { commands, gathered, channel };
+  return { commands, gathered, channel, contents };
 }
 
 async function build(env: Env): Promise<Composition> {
@@ -158,8 +160,8 @@ async function build(env: Env): Promise<Composition> {
   const { db, devices, index, isKnown, events, admission, manifests, due } = fleet;
   const authority = await importAuthority(config.caCertificatePem, config.caKeyPem.expose());
   const keys = await PairingTokenKeys.import(config.tokenKeys.expose());
-  const sealKey = await importSealKey(config.storageKey.expose());
-  const { commands, gathered, channel } = commandsFor(env, fleet, sealKey);
+  const storageKey = new StorageKey(await importSealKey(config.storageKey.expose()), new D1KeyMark(db));
+  const { commands, gathered, channel, contents } = commandsFor(env, fleet, storageKey);
 
   const store = new D1Declarations(db);
   const rendered = new KvRendered(env.RENDERED);
@@ -229,10 +231,10 @@ async function build(env: Env): Promise<Composition> {
   const { uploads, ...profileRooms } = profileServices({
     ...{ publicUrl, db, devices, isKnown, commands, directory, gathered, sign, isEnrollmentProfile },
     library: declarations,
-    sealKey,
+    storageKey,
   });
   const bindings = { bucket: env.PACKAGES as R2Bucket | undefined, queue: env.FANOUT };
-  const apps = composeApps({ db, devices, directory, commands, isKnown, sealKey, publicUrl, ...bindings });
+  const apps = composeApps({ db, devices, directory, commands, isKnown, storageKey, publicUrl, ...bindings });
   const admin: AdminServices = {
     ...apps.admin,
     authenticator: new BootstrapKey(config.adminKey),
@@ -242,6 +244,7 @@ async function build(env: Env): Promise<Composition> {
       devices,
       commands,
       admission: fleet.admission,
+      waker: fleet.waker,
       isKnown,
     }),
     enrollments: new D1Enrollments(db),
@@ -257,7 +260,10 @@ async function build(env: Env): Promise<Composition> {
     enrollmentLinks: links,
     declarations,
     ...profileRooms,
-    profileBuilder: new ProfileBuilds({ sha256Hex, isEnrollmentProfile }),
+    profileBuilder: new ProfileBuilds({
+      ...{ sha256Hex, isEnrollmentProfile },
+      fingerprint: uploadSeal(storageKey).fingerprint,
+    }),
     sets: new Sets({ store: sets, groups, library, manifests, due, devices, isKnown, newUuid: randomUuid }),
     groups: new Groups({ store: groups, due, newUuid: randomUuid }),
     settings: new Settings({
@@ -278,7 +284,7 @@ async function build(env: Env): Promise<Composition> {
       manifests,
       isKnown,
     }),
-    ...policyServices({ db, devices, index, manifests, library, seal: uploadSeal(sealKey) }),
+    ...policyServices({ db, devices, index, manifests, library, seal: uploadSeal(storageKey), contents }),
     newUuid: randomUuid,
     publicUrl,
     isEnrollmentProfile,
@@ -294,7 +300,7 @@ async function build(env: Env): Promise<Composition> {
         devices,
         pairing,
         declarations: new DeclarativeManagementService({ devices, store, rendered, manifests }),
-        seal: deviceSeal(sealKey),
+        seal: deviceSeal(storageKey),
       }),
     },
     enroll: {

@@ -19,6 +19,11 @@ is already running.
   --watches N            1 to 50, default 1
   --mischief             lost and repeated messages, NotNow, resent results,
                          all watches pairing at once
+  --stay                 afterwards the devices stay, connect every few seconds
+                         and answer what you order, until Ctrl-C
+  --every N              seconds between their connections, default 3
+  --defer N              of each command, NotNow so many times
+  --refuse-apps          their users want no apps
   --help
 
 The exit code is 0 when everything was as it should be, 1 when something was
@@ -33,13 +38,22 @@ export interface SimulateOptions {
   readonly seed: number | undefined;
   readonly watches: number;
   readonly mischief: boolean;
+  /** Null when they go after their story. */
+  readonly stay: {
+    readonly everyMs: number;
+    readonly defers: number;
+    readonly refusesApps: boolean;
+  } | null;
 }
 
 const WATCHES_MAX = 50;
+const EVERY_SECONDS_MAX = 3600;
+const DEFERS_MAX = 100;
 
 export function readOptions(args: readonly string[]): SimulateOptions | 'help' {
   const values = parse(args);
   if (values.help) return 'help';
+  const stay = readStay(values);
   const dev = readDev();
   const missing = (option: string) =>
     new BadOptions(`There is no ${option} and no .escapement/dev.json: is npm run dev running?`);
@@ -63,6 +77,20 @@ export function readOptions(args: readonly string[]): SimulateOptions | 'help' {
     seed: values.seed === undefined ? undefined : wholeNumber('--seed', values.seed, 0, 2 ** 32 - 1),
     watches: values.watches === undefined ? 1 : wholeNumber('--watches', values.watches, 1, WATCHES_MAX),
     mischief: values.mischief ?? false,
+    stay,
+  };
+}
+
+function readStay(values: ReturnType<typeof parse>): SimulateOptions['stay'] {
+  if (values.stay !== true) {
+    const alone = ['every', 'defer', 'refuse-apps'].find((name) => Object.hasOwn(values, name));
+    if (alone !== undefined) throw new BadOptions(`--${alone} goes with --stay.`);
+    return null;
+  }
+  return {
+    everyMs: 1000 * wholeNumber('--every', values.every ?? '3', 1, EVERY_SECONDS_MAX),
+    defers: wholeNumber('--defer', values.defer ?? '0', 0, DEFERS_MAX),
+    refusesApps: values['refuse-apps'] ?? false,
   };
 }
 
@@ -78,6 +106,10 @@ function parse(args: readonly string[]) {
         seed: { type: 'string' },
         watches: { type: 'string' },
         mischief: { type: 'boolean' },
+        stay: { type: 'boolean' },
+        every: { type: 'string' },
+        defer: { type: 'string' },
+        'refuse-apps': { type: 'boolean' },
         help: { type: 'boolean' },
       },
     }).values;

@@ -15,10 +15,10 @@ import type { AppSeal } from '../domain/app/ports.ts';
 import { DeploymentRunner } from '../domain/app/runner.ts';
 import type { Devices } from '../domain/enrollment/device.ts';
 import type { Udid } from '../domain/ids.ts';
+import type { StorageKey } from '../domain/storage-key.ts';
 import { consoleLog } from '../log.ts';
 import { startPackageDigest } from '../pki/package-digest.ts';
 import { randomUuid } from '../pki/random.ts';
-import { openSecret, type SealKey, sealSecret } from '../pki/seal.ts';
 import { EscapementError } from '../std/outcome.ts';
 import type { EpochMs } from '../std/time.ts';
 import { D1AppDeployments } from '../storage/d1/app-deployments.ts';
@@ -37,15 +37,18 @@ export interface AppsNeed {
   /** Brings a device up to date before it shows it. */
   readonly directory: Pick<DeviceDirectory, 'find'>;
   readonly isKnown: (udid: Udid) => Promise<boolean>;
-  readonly sealKey: SealKey;
+  readonly storageKey: StorageKey;
   readonly publicUrl: string;
   /** Generated types promise it; who deploys without R2 has none. */
   readonly bucket: R2Bucket | undefined;
   readonly queue: Queue<FanoutMessage>;
 }
 
-/** Of a message of the queue: each may be some thirty statements and calls. Another follows while there are more. */
-const PER_MESSAGE = 100;
+/**
+ * Of a message of the queue, or of a sweep: to order a command takes eleven statements, to go on from an answer at most
+ * thirty, and D1 takes 1,000 in one invocation. Another message follows while there are more.
+ */
+const PER_MESSAGE = 30;
 /** While a device's object waits for its telling: those that its messages are about, as a rule one. */
 const PER_TELLING = 5;
 
@@ -53,7 +56,7 @@ export type AppComposition = ReturnType<typeof composeApps>;
 
 export function composeApps({ db, devices, commands, isKnown, ...need }: AppsNeed) {
   const apps = new D1Apps(db);
-  const seal = appSeal(need.sealKey);
+  const seal = appSeal(need.storageKey);
   const configurations = new AppConfigurations(apps, seal);
   const urls = new PackageUrls(need.publicUrl, seal);
   const queue = new QueueDue(need.queue, consoleLog(), 'deployments');
@@ -104,13 +107,10 @@ export function composeApps({ db, devices, commands, isKnown, ...need }: AppsNee
   };
 }
 
-function appSeal(key: SealKey): AppSeal {
+function appSeal(key: StorageKey): AppSeal {
   return {
-    seal: (context, data) => sealSecret(key, data, context),
-    async open(context, sealed) {
-      const opened = await openSecret(key, sealed, context);
-      return opened.ok ? opened.value : null;
-    },
+    seal: (context, data) => key.seal(data, context),
+    open: (context, sealed) => key.open(sealed, context),
   };
 }
 

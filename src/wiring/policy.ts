@@ -1,6 +1,7 @@
 /** Composition of the effective policy: everything that it reads, and nothing that it writes. */
 
 import type { AdminServices } from '../domain/admin/services.ts';
+import type { CommandContents } from '../domain/command/content.ts';
 import type { LibraryStore } from '../domain/declaration/library-ports.ts';
 import type { ManifestCompiler } from '../domain/declaration/manifest-compiler.ts';
 import type { UploadSeal } from '../domain/declaration/upload-ports.ts';
@@ -19,10 +20,11 @@ export interface PolicyParts {
   readonly manifests: ManifestCompiler;
   readonly library: LibraryStore;
   readonly seal: UploadSeal;
+  readonly contents: CommandContents;
 }
 
 export function policyServices(parts: PolicyParts): Pick<AdminServices, 'policies'> {
-  const { db, devices, index, manifests, library, seal } = parts;
+  const { db, devices, index, manifests, library, seal, contents } = parts;
   return {
     policies: new EffectivePolicies({
       devices,
@@ -31,7 +33,7 @@ export function policyServices(parts: PolicyParts): Pick<AdminServices, 'policie
       assignments: new D1Assignments(db),
       manifests,
       library,
-      profiles: { store: new D1PolicyProfiles(db), seal },
+      profiles: { store: new D1PolicyProfiles(db), seal, contents },
       inventory: new D1Inventory(db),
     }),
   };

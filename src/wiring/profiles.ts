@@ -13,8 +13,8 @@ import type { Udid } from '../domain/ids.ts';
 import { DeviceProfiles } from '../domain/profile/device-profiles.ts';
 import { InventoryProfileListings } from '../domain/profile/listings.ts';
 import { ProfileOverviews } from '../domain/profile/profile-overview.ts';
+import type { StorageKey } from '../domain/storage-key.ts';
 import { randomUuid } from '../pki/random.ts';
-import { fingerprintSecret, openSecret, type SealKey, sealSecret } from '../pki/seal.ts';
 import type { Bytes } from '../std/bytes.ts';
 import type { Database } from '../storage/d1/database.ts';
 import { D1DeviceProfiles } from '../storage/d1/device-profiles.ts';
@@ -35,15 +35,16 @@ export interface ProfileParts {
   readonly sign: (profile: Bytes) => Promise<Bytes>;
   readonly isEnrollmentProfile: (identifier: string) => boolean;
   readonly library: Declarations;
-  readonly sealKey: SealKey;
+  readonly storageKey: StorageKey;
 }
 
 export function profileServices(parts: ProfileParts): ProfileServices & { readonly uploads: Uploads } {
   const { publicUrl, db, devices, isKnown, commands, directory, gathered, sign, library } = parts;
   const { isEnrollmentProfile } = parts;
   const store = new D1Uploads(db);
-  const seal = uploadSeal(parts.sealKey);
-  const uploads = new Uploads({ publicUrl, store, library, seal, newUuid: randomUuid, sign });
+  const seal = uploadSeal(parts.storageKey);
+  const delivery = { publicUrl, sign, isEnrollmentProfile };
+  const uploads = new Uploads({ ...delivery, store, library, seal, newUuid: randomUuid });
   const records = new D1DeviceProfiles(db);
   const devicesWith = (identifier: string) => records.devicesWith(identifier);
   const profiles = new Profiles({ uploads, store, seal, isEnrollmentProfile, devicesWith });
@@ -70,14 +71,11 @@ export function profileServices(parts: ProfileParts): ProfileServices & { readon
 }
 
 /** Sealed under the identifier: moved to another, it does not open. */
-export function uploadSeal(key: SealKey): UploadSeal {
+export function uploadSeal(key: StorageKey): UploadSeal {
   const context = (identifier: string) => `upload/${identifier}`;
   return {
-    seal: (identifier, data) => sealSecret(key, data, context(identifier)),
-    async open(identifier, sealed) {
-      const opened = await openSecret(key, sealed, context(identifier));
-      return opened.ok ? opened.value : null;
-    },
-    fingerprint: (identifier, data) => fingerprintSecret(key, data, context(identifier)),
+    seal: (identifier, data) => key.seal(data, context(identifier)),
+    open: (identifier, sealed) => key.open(sealed, context(identifier)),
+    fingerprint: (identifier, data) => key.fingerprint(data, context(identifier)),
   };
 }

@@ -32,7 +32,11 @@ interface Dev {
 }
 
 function startDev(...args: string[]): Dev {
-  const child = spawn(process.execPath, ['scripts/dev.ts', ...args], { cwd: root, env, stdio: 'pipe' });
+  return start('dev', ...args);
+}
+
+function start(script: string, ...args: string[]): Dev {
+  const child = spawn(process.execPath, [`scripts/${script}.ts`, ...args], { cwd: root, env, stdio: 'pipe' });
   running.push(child);
   let output = '';
   child.stdout?.on('data', (chunk) => (output += chunk));
@@ -59,7 +63,7 @@ async function untilOutput(dev: Dev, text: string): Promise<void> {
     if (dev.child.exitCode !== null) break;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new Error(`dev did not start:\n${dev.output()}`);
+  throw new Error(`it did not say “${text}”:\n${dev.output()}`);
 }
 
 function worldOf({ url, deviceCa }: DevFile) {
@@ -176,6 +180,39 @@ describe('npm run dev', () => {
     expect(bystander.exitCode).toBeNull();
     expect(commandOf(pid)).toBe('sleep 600');
   }, 120_000);
+});
+
+describe('npm run simulate -- --stay', () => {
+  it('has devices that answer what is ordered, until Ctrl-C', async () => {
+    const dev = startDev();
+    const { url, adminKey } = await devFile(dev);
+    const devices = start('simulate', '--stay', '--every', '1');
+    await untilOutput(devices, 'They stay');
+    const watch = /^ {2}Watch (\S+)/m.exec(devices.output())?.[1];
+    const admin = new AdminClient(url, adminKey);
+    const path = `devices/${watch}/commands`;
+    const { commandUuid } = await admin.post(path, { command: { RequestType: 'SecurityInfo' } });
+    await admin.until(`${path}/${commandUuid}`, ({ state }) => state === 'acknowledged', 15_000);
+
+    const app = 'com.example.run.watchkitapp';
+    const store = { kind: 'app-store', iTunesStoreID: 123456789 };
+    const paired = { name: 'Run', kind: 'paired', source: store, phone: { bundleId: 'com.example.run' } };
+    await admin.put(`apps/${app}`, paired, { 'If-None-Match': '*' });
+    const { deploymentId } = await admin.post(`devices/${watch}/apps`, { app, action: 'install' });
+    await admin.until(`deployments/${deploymentId}`, ({ state }) => state === 'done', 30_000);
+    await untilOutput(devices, `Watch ${watch}  InstallApplication  Acknowledged`);
+
+    devices.child.kill('SIGINT');
+    expect(await devices.ended).toBe(0);
+    dev.child.kill('SIGINT');
+    expect(await dev.ended).toBe(0);
+  }, 180_000);
+
+  it('wants its options together', async () => {
+    const alone = start('simulate', '--defer', '2');
+    expect(await alone.ended).toBe(2);
+    expect(alone.output()).toContain('--defer goes with --stay.');
+  });
 });
 
 describe('npm run demo', () => {

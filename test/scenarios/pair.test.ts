@@ -32,6 +32,10 @@ type Device = SimulatedPhone | SimulatedWatch;
 const record = (device: { readonly udid: string }) => admin('GET', `devices/${device.udid}`);
 const history = async (device: { readonly udid: string }) =>
   (await admin('GET', `devices/${device.udid}/enrollments`))['items'] as Json[];
+const presumedBy = async (device: { readonly udid: string }) => {
+  const { warnings } = await admin('GET', `devices/${device.udid}/policy`);
+  return (warnings as Json[]).find(({ kind }) => kind === 'presumed-gone');
+};
 const erase = (device: Device) =>
   order(device, 'EraseDevice', {
     command: { RequestType: 'EraseDevice' },
@@ -138,6 +142,8 @@ describe('when an iPhone is told to go', () => {
       phoneState: { state: 'presumed-ended' },
       presumedGone: { why: `phone-${why}`, device: phone.udid, commandUuid },
     });
+    expect(await presumedBy(phone)).toMatchObject({ why, device: phone.udid, commandUuid });
+    expect(await presumedBy(watch)).toMatchObject({ why: `phone-${why}`, device: phone.udid, commandUuid });
     await evictAllDurableObjects();
     expect(await history(phone)).toMatchObject([{ ended: null, presumedEnd: { why, commandUuid } }]);
     await phone.connect();

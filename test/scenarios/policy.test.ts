@@ -9,7 +9,7 @@ import type { SimulatedPhone, SimulatedWatch } from '../simulator/index.ts';
 import { admin, adminReply, assignedPhone, type Json, order, pairedWatch } from '../support/front-door.ts';
 import { checkInvariants, settle } from '../support/invariants.ts';
 import { declare } from '../support/put-declaration.ts';
-import { mobileConfig, payload, putProfile, text } from '../support/uploads.ts';
+import { CREATE, mobileConfig, payload, putProfile, text } from '../support/uploads.ts';
 
 const PASSCODE = 'com.apple.configuration.passcode.settings';
 const POLICY = 'com.apple.mobiledevice.passwordpolicy';
@@ -32,7 +32,7 @@ async function store(name: string, type: string, keys: Record<string, string>): 
   const uuid = (n: number) => text(`5D9D0F6A-2C2B-4D6E-8C1A-${name.length}${String(n).padStart(10, '0')}`);
   const own = payload(type, { PayloadIdentifier: text(`${name}.rules`), PayloadUUID: uuid(1), ...keys });
   const more = { PayloadIdentifier: text(name), PayloadUUID: uuid(2) };
-  const stored = await putProfile(name, mobileConfig([own], more));
+  const stored = await putProfile(name, mobileConfig([own], more), CREATE, '?unpairsWatches=true');
   expect(stored.status, stored.text).toBe(201);
   return name;
 }
@@ -127,7 +127,7 @@ describe('rules on an iPhone and its watch', () => {
       Array(6).fill(null),
     );
     expect(policy.warning('watch-only')).toMatchObject({
-      keys: ['passcode/maxFailedAttempts', 'passcode/minLength'],
+      keys: ['passcode/maxFailedAttempts'],
     });
     expect(kinds(policy)).toContain('passcode-forced-by-phone');
   });
@@ -243,6 +243,53 @@ describe('rules on an iPhone and its watch', () => {
   });
 });
 
+describe('a profile that is in the command itself', () => {
+  const data = (rules: Record<string, string>) => {
+    const name = { PayloadIdentifier: text('com.example.policy.raw.rules') };
+    const uuid = (n: number) => text(`5D9D0F6A-2C2B-4D6E-8C1A-0000000000B${n}`);
+    const own = payload(POLICY, { ...name, PayloadUUID: uuid(1), ...rules });
+    const more = { PayloadIdentifier: text('com.example.policy.raw'), PayloadUUID: uuid(2) };
+    return { $data: btoa(mobileConfig([own], more)) };
+  };
+  const install = (rules: Record<string, string>) => ask(watch, 'InstallProfile', { Payload: data(rules) });
+  const length = async () => (await policyOf(watch)).rows.get('passcode/minLength');
+
+  it('counts from when it was acknowledged until one of its name takes its place or it is removed', async () => {
+    await install({ minLength: integer(9) });
+    expect(await length()).toMatchObject({
+      value: 9,
+      origin: { kind: 'command', payloadIdentifier: 'com.example.policy.raw', device: watch.udid },
+    });
+    await ask(watch, 'ProfileList');
+    expect((await policyOf(watch)).warning('foreign-profiles')).toBeUndefined();
+    await install({ minLength: integer(8) });
+    expect(await length()).toMatchObject({ value: 8 });
+    await ask(watch, 'RemoveProfile', { Identifier: 'com.example.policy.raw' });
+    expect(await length()).toMatchObject({ value: 6 });
+  });
+
+  it('takes the place of a stored one, which no longer counts, as does one that such a command removed', async () => {
+    await store('com.example.policy.raw', POLICY, { minLength: integer(12) });
+    const ordered = `devices/${watch.udid}/profiles/com.example.policy.raw`;
+    await admin('PUT', ordered, { push: false });
+    await sync(watch);
+    expect(await length()).toMatchObject({ value: 12, origin: { kind: 'profile' } });
+    await install({ minLength: integer(7) });
+    expect(await length()).toMatchObject({ value: 7, origin: { kind: 'command' } });
+    await ask(watch, 'RemoveProfile', { Identifier: 'com.example.policy.raw' });
+    const row = await length();
+    expect(row).toMatchObject({ value: 6 });
+    const because = ((row?.['contributors'] ?? []) as Json[]).map((one) => [one['said'], one['because']]);
+    expect(because).toContainEqual([12, 'not-installed']);
+    await admin('PUT', ordered, { push: false, again: true });
+    await sync(watch);
+    expect(await length()).toMatchObject({ value: 12, origin: { kind: 'profile' } });
+    await admin('DELETE', ordered);
+    await sync(watch);
+    expect(await length()).toMatchObject({ value: 6 });
+  });
+});
+
 describe('a profile behind a declaration', () => {
   it('is opened where it is stored here, and named where it is not', async () => {
     await store('com.example.policy.legacy', RESTRICTIONS, { allowDiagnosticSubmission: no, allowNews: no });
@@ -312,7 +359,7 @@ async function statements(act: () => Promise<unknown>): Promise<number> {
 }
 
 /** Two devices are read for a watch, one for an iPhone: with the same statements, but for the watch's iPhone being known. */
-it('costs twelve statements, whatever the number of devices, sources and keys', async () => {
+it('costs thirteen statements, whatever the number of devices, sources and keys', async () => {
   const names: string[] = [];
   for (const many of [1, 6]) {
     for (let n = names.length / 2; n < many; n++) {
@@ -327,8 +374,8 @@ it('costs twelve statements, whatever the number of devices, sources and keys', 
       names.push(`policy.many.${n}`);
     }
     await assign(phone, 'policy-many', names);
-    expect(await statements(() => policyOf(watch)), `${many} of the watch`).toBe(12);
-    expect(await statements(() => policyOf(phone)), `${many} of the iPhone`).toBe(12);
+    expect(await statements(() => policyOf(watch)), `${many} of the watch`).toBe(13);
+    expect(await statements(() => policyOf(phone)), `${many} of the iPhone`).toBe(13);
   }
   const contributors = (await policyOf(phone)).rows.get('restrictions/allowNews')?.['contributors'] as Json[];
   expect(contributors).toHaveLength(6);
@@ -348,6 +395,9 @@ it('of a watch whose iPhone checked out mirrors nothing, and says what becomes o
   expect(policy.warning('phone-checked-out')).toMatchObject({ phone: phone.udid });
   expect([...policy.rows.keys()]).toEqual(['passcode/maxFailedAttempts', 'passcode/minLength']);
   expect(policy.rows.get('passcode/minLength')).toMatchObject({ value: 4, origin: { via: 'direct' } });
+  // The watch did not speak since, so what it reported before is no proof.
+  expect(policy.warning('presumed-gone')).toMatchObject({ why: 'phone-checked-out', device: phone.udid });
+  expect([...policy.rows.keys()].map((row) => inForce(policy, row)['value'])).toEqual([null, null]);
   const left = await policyOf(phone);
   expect(left.rows.size).toBe(0);
   expect(kinds(left)).toContain('device-checked-out');

@@ -186,6 +186,34 @@ describe('a profile by command', () => {
     await sync(phone);
   });
 
+  it('is one version only after forty orders of two at once', async () => {
+    await store(1);
+    await store(2);
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, (_, n) =>
+        call('PUT', place(phone), { push: false, version: 1 + (n % 2), again: n % 3 === 0 }),
+      ),
+    );
+    for (const { body } of answers) if (body.commandUuid) ordered.set(body.commandUuid, { udid: phone.udid });
+    const { version, commandUuid } = await record(phone);
+    const { body } = await call('GET', `/devices/${phone.udid}/commands?requestType=InstallProfile`);
+    const waiting = body.items.filter((one: Document) => one.state === 'pending');
+    expect(waiting.map((one: Document) => one.commandUuid)).toEqual([commandUuid]);
+    expect(await sync(phone)).toEqual(['InstallProfile']);
+    expect([held(phone), (await record(phone)).installedVersion]).toEqual([uuid(version), version]);
+    await remove(phone);
+    await sync(phone);
+  });
+
+  it('is removed also when the record has yet to learn that it was installed', async () => {
+    await store(1);
+    await install(watch);
+    await watch.connect();
+    const removed = await remove(watch);
+    expect([removed.status, removed.body.state]).toEqual([201, 'removing']);
+    expect([await sync(watch), held(watch)]).toEqual([['RemoveProfile'], undefined]);
+  });
+
   it('that the device puts off is not overtaken by its own removal', async () => {
     await store(1);
     watch.manners.defer('InstallProfile', 1);
@@ -333,6 +361,23 @@ describe('drift', () => {
     expect(held(watch)).toBe(uuid(1));
     await remove(watch);
     await sync(watch);
+  });
+
+  it('settles a removal that failed because the profile was gone', async () => {
+    await store(1);
+    await install(watch);
+    await sync(watch);
+    watch.manners.fail('RemoveProfile');
+    await remove(watch);
+    await sync(watch);
+    await listed(watch);
+    // Still there: the failure stands.
+    expect(await record(watch)).toMatchObject({ state: 'failed', installedVersion: 1 });
+    watch.facts.profiles.delete(`${id}.profile`);
+    await listed(watch);
+    expect(await record(watch)).toMatchObject({ state: 'removed', installedVersion: null, error: null });
+    expect((await overview(watch)).drift).toEqual([]);
+    expect((await call('DELETE', profile(id))).status).toBe(204);
   });
 });
 

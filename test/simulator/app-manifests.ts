@@ -21,7 +21,8 @@ export interface Manifest {
 /** A text where it cannot be had or read. */
 export async function readManifest(facts: DeviceFacts, url: string): Promise<Manifest | string> {
   if (!isDeviceUrl(url)) return `ManifestURL ${url} is not https.`;
-  const reply = await facts.download(url, 'manifest');
+  const reply = await download(facts, url, 'manifest');
+  if (reply === null) return 'The manifest could not be downloaded: no server.';
   if (reply.status !== 200) return `The manifest could not be downloaded: ${reply.status}.`;
   try {
     return manifestOf(readDict(reply.body));
@@ -65,7 +66,9 @@ function text(dict: PlistDict, key: string): string {
 
 /** What is wrong with the package, or null. */
 export async function packageProblem(facts: DeviceFacts, manifest: Manifest): Promise<string | null> {
-  const { status, body } = await facts.download(manifest.packageUrl, 'app');
+  const reply = await download(facts, manifest.packageUrl, 'app');
+  if (reply === null) return 'The app could not be downloaded: no server.';
+  const { status, body } = reply;
   if (status !== 200) return `status ${status}`;
   const found: string[] = [];
   for (let at = 0; at < body.length; at += manifest.partBytes) {
@@ -74,4 +77,14 @@ export async function packageProblem(facts: DeviceFacts, manifest: Manifest): Pr
   }
   const same = manifest.digests.length === 0 || manifest.digests.join().toLowerCase() === found.join();
   return same ? null : 'the package is not the one that the manifest names';
+}
+
+/** Null when its server, which need not be the one that manages the device, does not answer. */
+async function download(facts: DeviceFacts, url: string, what: string) {
+  try {
+    return await facts.download(url, what);
+  } catch (error) {
+    if (error instanceof TypeError && error.message === 'fetch failed') return null;
+    throw error;
+  }
 }

@@ -82,7 +82,9 @@ export class TestQueue {
   readonly commands: Queued[] = [];
   /** Whether devices report the app as managed since it was installed. */
   managed = new Set<Udid>();
-  enrolled = true;
+  /** While a command is on its way into the queue. */
+  meanwhile: () => Promise<void> = async () => undefined;
+  enrolled: (udid: Udid, sinceMs: EpochMs) => boolean = () => true;
 
   find(uuid: string): Queued | undefined {
     return this.commands.find((one) => one.uuid === uuid);
@@ -100,7 +102,7 @@ export class TestQueue {
 
   get devices(): DeploymentDevices {
     return {
-      isEnrolled: async () => this.enrolled,
+      isEnrolled: async (udid, sinceMs) => this.enrolled(udid, sinceMs),
       reported: async (udid) => ({
         state: this.managed.has(udid) ? 'managed' : null,
         sinceMs: epochMs(NOW + 1e9),
@@ -151,6 +153,7 @@ export function testRunner(queue: TestQueue, faults = new Faults()): DeploymentR
   };
   const commands = {
     enqueue: async ({ udid, commandUuid, requestType, expiresAtMs }: NewCommand, nowMs: EpochMs) => {
+      await queue.meanwhile();
       const fresh = queue.find(commandUuid) === undefined;
       if (fresh) queue.commands.push({ udid, requestType, uuid: commandUuid, state: 'pending' });
       const times = { createdAtMs: nowMs, expiresAtMs, answeredAtMs: null };

@@ -7,8 +7,10 @@ import type { ReportStatus } from '../../src/domain/command/queue.ts';
 import type { ManifestEntry } from '../../src/domain/declaration/manifest.ts';
 import type { DeclarationReport, Device } from '../../src/domain/enrollment/device.ts';
 import type { ExpectedIdentity } from '../../src/domain/enrollment/state.ts';
+import type { CredentialOrigin } from '../../src/domain/identity/ports.ts';
 import { VerifiedDevice } from '../../src/domain/identity/verified-device.ts';
 import type { CommandUuid, Udid } from '../../src/domain/ids.ts';
+import { StorageKey } from '../../src/domain/storage-key.ts';
 import { ObjectDevices } from '../../src/durable/device/gateway.ts';
 import type { DeviceObject } from '../../src/index.ts';
 import { sha256Hex } from '../../src/pki/digest.ts';
@@ -19,14 +21,22 @@ import { type Bytes, readUtf8, utf8 } from '../../src/std/bytes.ts';
 import { addMs, type EpochMs, epochMs } from '../../src/std/time.ts';
 import { D1CertificateRecords } from '../../src/storage/d1/certificates.ts';
 import { type Bound, Database } from '../../src/storage/d1/database.ts';
+import { D1KeyMark } from '../../src/storage/d1/key-mark.ts';
 import { commandsFor, fleetFor } from '../../src/wiring.ts';
 import { serial, udid, value } from './pairing.ts';
 
 export const devices = new ObjectDevices(env.DEVICE);
-const scheduled = fleetFor(env);
+export const scheduled = fleetFor(env);
 /** As the Worker has them, both ends of the queue included. */
-export const fleet = { ...scheduled, ...commandsFor(env, scheduled, await importSealKey(env.STORAGE_KEY)) };
 export const database = new Database(env.DB);
+export const storageKey = await storageKeyOf(env.STORAGE_KEY);
+export const fleet = { ...scheduled, ...commandsFor(env, scheduled, storageKey) };
+
+/** A key as a deployment over this D1 has it. */
+export async function storageKeyOf(base64: string): Promise<StorageKey> {
+  return new StorageKey(await importSealKey(base64), new D1KeyMark(database));
+}
+
 const certificates = new D1CertificateRecords(database);
 
 /** Alarms run on the runtime's clock, so stories are told near it. */
@@ -60,6 +70,8 @@ export interface TestDevice {
 export interface DeviceChoice {
   readonly platform?: 'iOS' | 'watchOS';
   readonly pairingId?: string;
+  /** Of a pairing. */
+  readonly phone?: Udid;
 }
 
 /** Nothing has Authenticated yet; one certificate was issued for it. */
@@ -84,19 +96,22 @@ export async function issue(
   // Each a moment after the one before: only a later certificate may begin the next enrollment.
   issued += 1;
   const { platform = 'watchOS', pairingId = null, renewalOf = null, permittedAtMs = null } = choice;
+  const { phone = 'PHONE-0001' as Udid } = choice;
   const atMs = choice.atMs ?? addMs(START, issued);
   const identity: ExpectedIdentity = {
     digest,
     platform,
     serial: serial('SERIAL0001'),
     pairingId,
-    phoneUdid: pairingId === null ? null : 'PHONE-0001',
+    phoneUdid: pairingId === null ? null : phone,
     renewalOf,
     issuedAtMs: atMs,
     permittedAtMs,
   };
+  const origin: CredentialOrigin =
+    pairingId === null ? { kind: 'link', linkId: 'x' } : { kind: 'pairing', pairingId, phoneUdid: phone };
   await certificates.insert({
-    subject: { udid: device.udid, serial: identity.serial, platform, origin: { kind: 'link', linkId: 'x' } },
+    subject: { udid: device.udid, serial: identity.serial, platform, origin },
     credentialId: serialHex,
     certificateDigest: digest,
     certificateDer: utf8(serialHex),

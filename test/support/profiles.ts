@@ -5,17 +5,23 @@ import type { PayloadDraft, ProfileDraft } from '../../src/domain/profile/draft.
 import type { Finding } from '../../src/domain/profile/findings.ts';
 import { sha256Hex } from '../../src/pki/digest.ts';
 import type { JsonObject } from '../../src/protocol/plist/json.ts';
+import type { Bytes } from '../../src/std/bytes.ts';
 import { type EpochMs, epochMs } from '../../src/std/time.ts';
 
 export const IDENTIFIER = 'com.example.profile';
 export const NOW = epochMs(Date.UTC(2027, 5, 1));
+
+export const DIGESTS = {
+  sha256Hex,
+  fingerprint: (_identifier: string, content: Bytes) => sha256Hex(content),
+};
 
 export function build(
   draft: ProfileDraft,
   over: { allowUnknown?: boolean; identifier?: string; nowMs?: EpochMs } = {},
 ) {
   const { allowUnknown = false, identifier = IDENTIFIER, nowMs = NOW } = over;
-  return buildProfile(draft, { identifier, allowUnknown, nowMs, sha256Hex });
+  return buildProfile(draft, { identifier, allowUnknown, nowMs, ...DIGESTS });
 }
 
 export function payload(type: string, keys: JsonObject, name = 'one'): PayloadDraft {

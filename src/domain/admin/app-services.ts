@@ -137,7 +137,7 @@ export interface AppDeployments {
   /** What the device last answered to ManagedApplicationList; null when it never did. */
   managed(device: Udid): Promise<ManagedApps | null>;
   counts(app: string): Promise<Readonly<Partial<Record<DeploymentState, number>>>>;
-  find(deploymentId: string, nowMs: EpochMs): Promise<Deployment | null>;
+  find(deploymentId: string): Promise<Deployment | null>;
   /** What a device works on already is not taken back. */
   cancel(
     deploymentId: string,

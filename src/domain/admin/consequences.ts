@@ -3,7 +3,7 @@
  * erases its managed watch, so an administrator must name the device by its serial number first.
  *
  * Judged are EraseDevice, the removal of the enrollment profile, and an iPhone's profile whose restrictions forbid paired
- * watches. The same profile in a legacy declaration is not looked into.
+ * watches. For the same profile in a legacy declaration this is asked when it is stored.
  */
 import type { PlistDict } from '../../protocol/plist/value.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';

@@ -5,12 +5,15 @@
 import type { JsonValue } from '../../protocol/plist/json.ts';
 import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
+import type { PresumedGone } from '../enrollment/ending.ts';
 import type { Platform, Udid } from '../ids.ts';
 import type { DeviceState, UnknownDevice } from './services.ts';
 
 /** Who sets a value: a declaration of the device's manifest, or a profile that a command installed. */
 export interface PolicyOrigin {
-  readonly kind: 'declaration' | 'profile';
+  /** `command`: the profile is stored nowhere but in the command that installed it. */
+  readonly kind: 'declaration' | 'profile' | 'command';
+  /** Of a command its CommandUUID. */
   readonly identifier: string;
   /** Of the profile that holds the key, its own `PayloadIdentifier`; null where a declaration holds it itself. */
   readonly payloadIdentifier: string | null;
@@ -117,6 +120,8 @@ type Of = { readonly origin: PolicyOrigin };
 /** Keys are named `domain/key`. */
 export type PolicyWarning =
   | { readonly kind: 'device-checked-out' }
+  /** Nothing is said to be in force of a device that is expected to be gone. */
+  | ({ readonly kind: 'presumed-gone' } & PresumedGone)
   | { readonly kind: 'phone-unknown' }
   | { readonly kind: 'phone-checked-out'; readonly phone: Udid }
   | { readonly kind: 'phone-stale'; readonly phone: Udid; readonly lastSeenAtMs: EpochMs }

@@ -16,7 +16,7 @@ import type {
   DeviceProfileState,
 } from '../profile/device-profile-ports.ts';
 import type { EnqueueRefusal } from './command-services.ts';
-import type { ConfirmationRefusal, Consequence } from './consequences.ts';
+import type { ConfirmationRefusal, Consequences } from './consequences.ts';
 import type { MalformedCursor, Page, PageQuery, StatusReason, UnknownDevice } from './services.ts';
 import type { AssetLibrary, ProfileLibrary, UnknownUpload, UnknownVersion } from './upload-services.ts';
 
@@ -35,11 +35,10 @@ export interface InstallOrder extends ProfileDispatch {
   readonly again: boolean;
 }
 
-export interface ProfileOrdered {
+export interface ProfileOrdered extends Consequences {
   readonly profile: DeviceProfile;
   /** False when nothing was ordered: it was ordered before, or is as it is to be. */
   readonly ordered: boolean;
-  readonly causes: readonly Consequence[];
   /** What of it the device does not take. */
   readonly passedOver: readonly ContentProblem[];
 }
@@ -103,7 +102,7 @@ export type ProfileDrift =
       readonly payloadIdentifier: string;
       readonly version: number | null;
     }
-  /** Nothing here ordered it. */
+  /** It is not there by the record, or nothing here ordered it. */
   | { readonly kind: 'unknown'; readonly payloadIdentifier: string; readonly displayName: string | null };
 
 export interface DeviceProfileOverview {

@@ -97,6 +97,8 @@ export interface ProfileInput {
   readonly allowUnknown: boolean;
   /** Whether devices are given it signed by this server; nothing to one that came signed. */
   readonly sign: boolean;
+  /** What the administrator said of it: that it may unpair watches. */
+  readonly unpairsWatches: boolean;
   /** The administrator's id. */
   readonly author: string;
 }
@@ -104,6 +106,8 @@ export interface ProfileInput {
 export type PutProfileRefusal =
   | PutRefusal
   | ProfileRefusal
+  /** It does, and nobody said that it may: a set gives it to iPhones without asking again. */
+  | { readonly kind: 'unpairs-watches' }
   /** Devices have it, who would not know the next one for the same. */
   | {
       readonly kind: 'payload-identifier-fixed';
@@ -141,7 +145,7 @@ export interface ProfileLibrary {
   restore(
     identifier: string,
     version: number,
-    author: string,
+    by: Pick<ProfileInput, 'author' | 'unpairsWatches'>,
     precondition: Precondition,
     nowMs: EpochMs,
   ): Promise<Outcome<PutUpload<ProfileRecord>, PutProfileRefusal | UnknownUpload | UnknownVersion>>;

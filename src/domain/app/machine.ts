@@ -24,7 +24,7 @@ export interface Machine {
   /** The side that is worked on, or was last. */
   readonly at: Side;
   readonly phase: Phase;
-  /** On this side. A device that enrolled after that is not the one that it was begun for. */
+  /** By an administrator. A device that enrolled after that is not the one that it was begun for. */
   readonly beganAtMs: EpochMs;
   /** Of the command on this side: from 1. */
   readonly attempt: number;
@@ -119,8 +119,8 @@ export const CONFIRM_PATIENCE_MS = 3 * DAY_MS;
 export const REPORT_PATIENCE_MS = 10 * MINUTE_MS;
 /** A delivered command does not expire: what is unanswered this long after its end is given up. */
 export const ANSWER_GRACE_MS = HOUR_MS;
-/** Asking costs battery (facts 12): 1, 2, 4 … minutes apart and at most this. */
-const ASK_AGAIN_MAX_MS = 30 * MINUTE_MS;
+/** Asking costs battery (facts 12): 1, 2, 4 … minutes apart and at most this, so some twenty times in three days. */
+const ASK_AGAIN_MAX_MS = 6 * HOUR_MS;
 
 export function askAgainAfterMs(asks: number): number {
   return Math.min(ASK_AGAIN_MAX_MS, MINUTE_MS * 2 ** Math.min(asks - 1, 10));

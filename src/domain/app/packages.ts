@@ -10,7 +10,7 @@ import { addMs, type EpochMs } from '../../std/time.ts';
 import { type AppPackages, PACKAGE_PART_BYTES, type PackageRefusal } from '../admin/app-services.ts';
 import type { App, StoredPackage } from './app.ts';
 import { ORDER_PATIENCE_MS } from './machine.ts';
-import { PACKAGE_URL_LIFE_MS, type PackageUrls } from './package-urls.ts';
+import { PACKAGE_URL_LIFE_MS, type PackageUrls, type UrlGrant, type UrlKind } from './package-urls.ts';
 import type { AppStore, ByteSpan, PackageBucket, PackageHasher, PackageWriter } from './ports.ts';
 
 /** Of a ZIP archive's first entry (PKWARE APPNOTE 4.3.7). */
@@ -67,7 +67,7 @@ export class Packages implements AppPackages {
   /** The manifest that the token's holder may have; null when it is not good, or the package is gone. */
   async manifest(token: string, nowMs: EpochMs): Promise<Bytes | null> {
     const { urls, store } = this.#options;
-    const grant = await urls.open('manifest', token, nowMs);
+    const grant = await this.#grant('manifest', token, nowMs);
     const found = grant === null ? null : await store.findPackage(grant.packageId);
     if (grant === null || found === null) return null;
     const app = await store.find(found.watchBundleId);
@@ -80,7 +80,7 @@ export class Packages implements AppPackages {
 
   /** What is known of the package; its content is `read`. */
   async find(token: string, nowMs: EpochMs): Promise<StoredPackage | null> {
-    const grant = await this.#options.urls.open('package', token, nowMs);
+    const grant = await this.#grant('package', token, nowMs);
     return grant === null ? null : this.#options.store.findPackage(grant.packageId);
   }
 
@@ -89,6 +89,11 @@ export class Packages implements AppPackages {
     span: ByteSpan | null,
   ): Promise<ReadableStream<Uint8Array> | null> {
     return (await this.#options.bucket?.read(packageId, span)) ?? null;
+  }
+
+  /** Without a bucket none is any good: nothing is promised that cannot be sent. */
+  async #grant(kind: UrlKind, token: string, nowMs: EpochMs): Promise<UrlGrant | null> {
+    return this.#options.bucket === null ? null : this.#options.urls.open(kind, token, nowMs);
   }
 
   /** Removes what no app has and no URL can name any more. Returns how many. */

@@ -19,6 +19,7 @@ import {
   type DeploymentEvent,
   type Machine,
   orderOf,
+  sidesInOrder,
   type TimelineEntry,
   type Transition,
 } from './machine.ts';
@@ -214,19 +215,27 @@ export class DeploymentRunner {
     );
     // The UUID is this deployment's alone: what it names was queued by a step that ran before, and says what the app
     // said then.
-    if (queued.ok || queued.refusal.kind === 'command-conflict') return null;
-    return refused(queued.refusal, nowMs);
+    if (!queued.ok && queued.refusal.kind !== 'command-conflict') return refused(queued.refusal, nowMs);
+    await this.#takeBackIfOver(deployment, commandUuid, nowMs);
+    return null;
   }
 
-  /** The side whose enrollment is over: that which is worked on, and the iPhone of a watch that is to get an app. */
+  /** It ended while its command was being queued, so that whoever cleared up after it found none to take back. */
+  async #takeBackIfOver(deployment: Deployment, commandUuid: CommandUuid, nowMs: EpochMs): Promise<void> {
+    const now = await this.#options.store.find(deployment.deploymentId);
+    if (now?.commandUuid === commandUuid) return;
+    await this.#options.devices.withdraw(udidOf(deployment, deployment.machine.at), commandUuid, nowMs);
+  }
+
+  /** A side whose enrollment is over: a removal needs the one that it works on, whoever is to get an app needs all. */
   async #gone(deployment: Deployment): Promise<Side | null> {
-    const { machine, phone, watch } = deployment;
-    const { devices } = this.#options;
-    const needsPhone =
-      machine.at === 'phone' || (machine.kind !== 'standalone' && machine.action !== 'remove');
-    const sinceMs = machine.beganAtMs;
-    if (needsPhone && (phone === null || !(await devices.isEnrolled(phone, sinceMs)))) return 'phone';
-    if (machine.at === 'watch' && !(await devices.isEnrolled(watch, sinceMs))) return 'watch';
+    const { machine, phone } = deployment;
+    const needed = machine.action === 'remove' ? [machine.at] : sidesInOrder(machine);
+    for (const side of needed) {
+      const isThere = side === 'watch' || phone !== null;
+      if (!isThere || !(await this.#options.devices.isEnrolled(udidOf(deployment, side), machine.beganAtMs)))
+        return side;
+    }
     return null;
   }
 

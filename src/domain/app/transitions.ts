@@ -27,6 +27,7 @@ import {
   ALREADY_INSTALLED,
   judgeInstallAnswer,
   judgeStatus,
+  REMOVAL_FAILED,
   rejectionReason,
   type Verdict,
 } from './verdicts.ts';
@@ -40,7 +41,8 @@ export function transition(machine: Machine, event: DeploymentEvent, nowMs: Epoc
   if (event.kind === 'gone') return fail(machine, { reason: `${event.side}-not-enrolled` });
   switch (machine.phase) {
     case 'waiting':
-      return begin(machine, event, nowMs);
+      if (event.kind === 'still-needed') return leave(machine);
+      return event.kind === 'begin' ? order(machine, nowMs) : null;
     case 'ordered':
       return answered(machine, event, nowMs);
     case 'confirming':
@@ -48,15 +50,16 @@ export function transition(machine: Machine, event: DeploymentEvent, nowMs: Epoc
     case 'asked':
       return told(machine, event, nowMs);
     case 'backing-off':
+      if (event.kind === 'still-needed') return leave(machine);
       return event.kind === 'time' && isDue(machine, nowMs) ? order(machine, nowMs) : null;
     default:
       return null;
   }
 }
 
-function begin(machine: Machine, event: DeploymentEvent, nowMs: EpochMs): Transition | null {
-  if (event.kind === 'begin') return order(machine, nowMs);
-  if (event.kind !== 'still-needed' || machine.action !== 'remove' || machine.at !== 'phone') return null;
+/** No command is out: another watch came to need the iPhone's app before the first attempt, or between two. */
+function leave(machine: Machine): Transition | null {
+  if (machine.action !== 'remove' || machine.at !== 'phone') return null;
   return end(machine, 'done', 'skipped', { reason: 'needed-by-another-watch' });
 }
 
@@ -119,7 +122,7 @@ function taken(machine: Machine, answer: Taken, nowMs: EpochMs): Transition {
     takenAtMs: nowMs,
     deadlineMs: addMs(nowMs, CONFIRM_PATIENCE_MS),
     dueAtMs: waits ? addMs(nowMs, REPORT_PATIENCE_MS) : nowMs,
-    seen: rejection,
+    seen: rejection ?? (machine.action === 'remove' && outcome === 'error' ? REMOVAL_FAILED : null),
   };
   const why = rejection === null ? {} : { reason: rejectionReason(rejection) };
   return { machine: next, order: null, entry: { step: stepOf(machine), outcome, ...why, ...facts } };
@@ -195,8 +198,8 @@ function conclude(
   const sides = sidesInOrder(machine);
   const at = sides[sides.indexOf(machine.at) + 1];
   if (at === undefined) return end(machine, 'done', 'done', {});
-  const { action, kind, orders } = machine;
-  const next: Machine = { ...newMachine(action, kind, nowMs), at, orders };
+  const { action, kind, orders, beganAtMs } = machine;
+  const next: Machine = { ...newMachine(action, kind, nowMs), at, orders, beganAtMs };
   return { machine: next, order: null, entry: { step: stepOf(machine), outcome: 'done' } };
 }
 

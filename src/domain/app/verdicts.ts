@@ -14,6 +14,9 @@ export type Verdict =
 /** A rejection. Whether the app is ours is then the question, and the device's list of managed apps the answer. */
 export const ALREADY_INSTALLED = 'AppAlreadyInstalled';
 
+/** The Status that answers a RemoveApplication. Not there, or not ours, is as good as removed: the list decides likewise. */
+export const REMOVAL_FAILED = 'Error';
+
 const REACHED: Verdict = { kind: 'reached' };
 const PENDING: Verdict = { kind: 'pending' };
 
@@ -41,7 +44,10 @@ const GONE: ReadonlySet<string> = new Set([
 
 /** `before` is what was last known: a device that has the app and does not list it does not manage it. */
 export function judgeStatus(action: Action, status: AppStatus, before: string | null = null): Verdict {
-  if (action === 'remove') return status === null || GONE.has(status) ? REACHED : PENDING;
+  if (action === 'remove') {
+    if (status === null || GONE.has(status)) return REACHED;
+    return before === REMOVAL_FAILED ? missed('command-error') : PENDING;
+  }
   if (status === 'Managed') return REACHED;
   if (status === null && before === ALREADY_INSTALLED) return missed('user-installed', true);
   return (status === null ? undefined : MISSED[status]) ?? PENDING;

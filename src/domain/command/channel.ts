@@ -14,8 +14,6 @@ import type { CommandUuid, Udid } from '../ids.ts';
 import type { CommandContents, GivenUp } from './content.ts';
 import type { CommandStore, Waker } from './ports.ts';
 
-/** How many rows a delivery looks at beyond those that must not go out: one is needed, some may be expired or new. */
-const CANDIDATES = 8;
 /** Commands that one message finds unfit to go out, each some reads and writes; for the others it is woken again. */
 const GIVEN_UP_MAX = 16;
 
@@ -79,9 +77,7 @@ export class CommandChannel {
     if (step.value.kind === 'empty') return ok(null);
     if (step.value.kind === 'deliver') return ok(step.value.delivery);
     const { enrollmentId, workTold, passedOver } = step.value;
-    const limit = passedOver + CANDIDATES;
-    const candidates = await this.#options.store.next(udid, enrollmentId, nowMs, limit);
-    const complete = candidates.length < limit;
-    return object.offer(certificateDigest, { candidates, complete, workTold, lastStatus }, nowMs);
+    const shown = await this.#options.store.next(udid, enrollmentId, nowMs, passedOver);
+    return object.offer(certificateDigest, { ...shown, workTold, lastStatus }, nowMs);
   }
 }

@@ -12,7 +12,7 @@ import type {
 import type { MalformedCursor, PageQuery } from '../admin/services.ts';
 import type { OwnSign } from '../enrollment/ending.ts';
 import type { CommandUuid, Udid } from '../ids.ts';
-import type { Candidate, CommandBody } from './queue.ts';
+import type { Candidates, CommandBody } from './queue.ts';
 
 export interface QueuedCommand {
   readonly commandUuid: CommandUuid;
@@ -50,8 +50,13 @@ export interface CommandStore {
   insert(command: QueuedCommand, pendingMax: number): Promise<boolean>;
   /** Null when there is none. */
   stored(commandUuid: CommandUuid): Promise<StoredCommand | null>;
-  /** In order of delivery, unexpired, of this enrollment. */
-  next(udid: Udid, enrollmentId: string, nowMs: EpochMs, limit: number): Promise<readonly Candidate[]>;
+  /** The first few, unexpired, of this enrollment, without `passedOver`. Bounded: one of them at least, if there is one. */
+  next(
+    udid: Udid,
+    enrollmentId: string,
+    nowMs: EpochMs,
+    passedOver: readonly CommandUuid[],
+  ): Promise<Candidates>;
   /** The device's object knows that work waits. */
   noted(commandUuid: CommandUuid, nowMs: EpochMs): Promise<void>;
   /** Old enough commands that no object was told of, oldest first. */
@@ -69,10 +74,13 @@ export interface CommandStore {
   ): Promise<Outcome<CommandPage, MalformedCursor>>;
 }
 
-/** Seals what commands say. What was sealed opens for its own device and CommandUUID only. */
+/**
+ * Seals what commands say. What was sealed opens for its own device and CommandUUID only. With another key than the
+ * deployment's all of it is `Unavailable`.
+ */
 export interface CommandSecrets {
   seal(udid: Udid, commandUuid: CommandUuid, plain: Bytes): Promise<Bytes>;
-  /** Null when it does not open: another key, another command's, or damaged. */
+  /** Null when it does not open: another command's, or damaged. */
   open(udid: Udid, commandUuid: CommandUuid, sealed: Bytes): Promise<Bytes | null>;
   /** The token of a TokenUpdate, sealed when that came; null likewise. */
   openUnlockToken(udid: Udid, sealed: Bytes): Promise<Bytes | null>;

@@ -98,6 +98,13 @@ export interface Candidate extends Attempts {
   readonly body: CommandBody;
 }
 
+/** In order of delivery. */
+export interface Candidates {
+  readonly candidates: readonly Candidate[];
+  /** True when D1 has no more than these. */
+  readonly complete: boolean;
+}
+
 /**
  * The first candidate that may go out, or null. `settled` are commands that this device answered or that were
  * canceled, whose rows D1 may still show because the outbox has not drained.

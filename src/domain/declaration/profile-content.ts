@@ -83,6 +83,15 @@ export function parseProfile(bytes: Bytes): Outcome<PlistDict, ProfileRefusal> {
   return plist.ok ? plist : malformed(`${plist.refusal.reason}, at ${plist.refusal.offset}`);
 }
 
+/** Whether it is a profile that would manage the device, or replace the one that does. */
+export function isManagementProfile(
+  bytes: Bytes,
+  isEnrollmentProfile: (identifier: string) => boolean,
+): boolean {
+  const plist = parseProfile(bytes);
+  return plist.ok && managesDevice(plistToJson(plist.value) as JsonObject, isEnrollmentProfile);
+}
+
 /** From the stored details. What was stored before this was asked is signed: whoever wants it as it is says so. */
 export function signedOnDelivery({ signed, sign }: JsonObject): boolean {
   return signed !== true && sign !== false;

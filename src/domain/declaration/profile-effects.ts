@@ -4,6 +4,7 @@
  * phone. A profile that cannot be read has no effects: it is refused where it is checked.
  */
 import { type JsonObject, type JsonValue, plistToJson } from '../../protocol/plist/json.ts';
+import type { PlistDict } from '../../protocol/plist/value.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import { payloadsOf } from '../profile/judge.ts';
 import { parseProfile } from './profile-content.ts';
@@ -24,7 +25,11 @@ export function effectsOfProfile(bytes: Bytes): ProfileEffects {
 
 function readEffects(bytes: Bytes): ProfileEffects {
   const profile = parseProfile(bytes);
-  const payloads = profile.ok ? payloadsOf(plistToJson(profile.value) as JsonObject) : [];
+  return profile.ok ? effectsOf(profile.value) : { forbidsPairedWatch: false, alwaysOnVpn: false };
+}
+
+export function effectsOf(profile: PlistDict): ProfileEffects {
+  const payloads = payloadsOf(plistToJson(profile) as JsonObject);
   const some = (type: string, key: string, value: JsonValue) =>
     payloads.some((payload) => payload['PayloadType'] === type && payload[key] === value);
   return {

@@ -27,6 +27,7 @@ import type {
 import { fitnessOf } from '../profile/judge.ts';
 import { warningsOf } from '../profile/warnings.ts';
 import { type ProfileDetails, parseProfile, readProfile, signedOnDelivery } from './profile-content.ts';
+import { effectsOf } from './profile-effects.ts';
 import type { UploadRow, UploadSeal, UploadStore, UploadVersion } from './upload-ports.ts';
 import type { NewUpload, Uploads } from './uploads.ts';
 
@@ -75,10 +76,11 @@ export class Profiles implements ProfileLibrary {
     nowMs: EpochMs,
   ): Promise<Outcome<PutUpload<ProfileRecord>, PutProfileRefusal>> {
     const { uploads, seal, isEnrollmentProfile } = this.#options;
-    const { allowUnknown, author } = input;
+    const { allowUnknown, author, unpairsWatches } = input;
     const read = await readProfile(input.profile, { allowUnknown, isEnrollmentProfile });
     if (!read.ok) return read;
-    const { details } = read.value;
+    const { details, profile } = read.value;
+    if (effectsOf(profile).forbidsPairedWatch && !unpairsWatches) return refuse({ kind: 'unpairs-watches' });
     const fixed = await this.#fixedIdentifier(identifier, details);
     if (fixed !== null) return refuse(fixed);
     const sign = input.sign && !details.signed;
@@ -129,7 +131,7 @@ export class Profiles implements ProfileLibrary {
   async restore(
     identifier: string,
     version: number,
-    author: string,
+    by: Pick<ProfileInput, 'author' | 'unpairsWatches'>,
     precondition: Precondition,
     nowMs: EpochMs,
   ): Promise<Outcome<PutUpload<ProfileRecord>, PutProfileRefusal | UnknownUpload | UnknownVersion>> {
@@ -137,7 +139,7 @@ export class Profiles implements ProfileLibrary {
     if (!opened.ok) return opened;
     const { data: profile, stored } = opened.value;
     const [allowUnknown, sign] = [allowsUnknown(stored.details), signedOnDelivery(stored.details)];
-    return this.put(identifier, { profile, allowUnknown, sign, author }, precondition, nowMs);
+    return this.put(identifier, { profile, allowUnknown, sign, ...by }, precondition, nowMs);
   }
 
   /** The current version when none is named. */

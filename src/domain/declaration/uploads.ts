@@ -20,12 +20,13 @@ import type {
   UnknownUpload,
   UploadResource,
 } from '../admin/upload-services.ts';
-import { type AssetInput, type AssetRefusal, readAsset } from './asset-content.ts';
+import { ASSET_TYPES, type AssetInput, type AssetRefusal, readAsset } from './asset-content.ts';
 import { parseOwnIdentifier } from './draft.ts';
 import type { Declarations } from './library.ts';
 import type { ManifestEntry } from './manifest.ts';
 import type { Asset } from './ports.ts';
-import { signedOnDelivery } from './profile-content.ts';
+import { isManagementProfile, signedOnDelivery } from './profile-content.ts';
+import { effectsOfProfile } from './profile-effects.ts';
 import type { LoadedUpload, SealedUpload, UploadRow, UploadSeal, UploadStore } from './upload-ports.ts';
 
 export interface UploadOptions {
@@ -37,6 +38,7 @@ export interface UploadOptions {
   readonly newUuid: () => string;
   /** Signs a profile in the authority's name. */
   readonly sign: (profile: Bytes) => Promise<Bytes>;
+  readonly isEnrollmentProfile: (identifier: string) => boolean;
 }
 
 export interface NewUpload extends Omit<SealedUpload, 'sealed' | 'size'> {
@@ -168,6 +170,8 @@ export class Uploads {
     const content = await readAsset(input);
     if (!content.ok) return content;
     const { contentType, data, accessible } = content.value;
+    const grave = input.type === ASSET_TYPES.data ? this.#graveProfile(data) : null;
+    if (grave !== null) return refuse({ kind: 'unreadable-upload', path: '/data', reason: grave });
     const payload: JsonObject = {
       Reference: { DataURL: this.url('assets', identifier), ContentType: contentType, Size: data.length },
       Authentication: { Type: 'MDM' },
@@ -176,6 +180,15 @@ export class Uploads {
     const facts = { details: { accessible }, fingerprint: null, author: null };
     const upload: NewUpload = { resource: 'assets', type: input.type, payload, contentType, data, ...facts };
     return this.put(identifier, upload, { precondition, nowMs }, assetRecord);
+  }
+
+  /** Data may be a profile, which a legacy declaration refers to (facts 16): then what `/profiles` asks is not passed by. */
+  #graveProfile(data: Bytes): string | null {
+    if (isManagementProfile(data, this.#options.isEnrollmentProfile))
+      return 'anything but a profile that manages the device';
+    if (effectsOfProfile(data).forbidsPairedWatch)
+      return 'a profile that allows paired watches: /profiles takes one that forbids them';
+    return null;
   }
 }
 

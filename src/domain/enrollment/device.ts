@@ -8,7 +8,7 @@ import type { Bytes } from '../../std/bytes.ts';
 import type { Outcome } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { GivenUp } from '../command/content.ts';
-import type { Candidate, CommandBody, ReportStatus } from '../command/queue.ts';
+import type { Candidates, CommandBody, ReportStatus } from '../command/queue.ts';
 import type { DeclarationKind, DeclarationStatus, ManifestEntry } from '../declaration/manifest.ts';
 import type { KeptReport } from '../declaration/status.ts';
 import type { StatusChange, StatusItem, StatusMergeRefusal } from '../declaration/status-merge.ts';
@@ -43,14 +43,11 @@ export type ConnectStep =
       readonly kind: 'fetch';
       readonly enrollmentId: string;
       readonly workTold: number;
-      /** How many rows D1 may show that must not go out: put off, or ended without D1 having heard of it. */
-      readonly passedOver: number;
+      /** What D1 may hold that must not go out now: put off, ended without D1 having heard of it, the object's own. */
+      readonly passedOver: readonly CommandUuid[];
     };
 
-export interface Offer {
-  readonly candidates: readonly Candidate[];
-  /** True when D1 has no more than these. */
-  readonly complete: boolean;
+export interface Offer extends Candidates {
   /** As `fetch` said. */
   readonly workTold: number;
   readonly lastStatus: ReportStatus;

@@ -17,6 +17,8 @@ import type { Devices } from './device.ts';
 export interface DeviceIndex extends DeviceDirectory {
   /** Whether a certificate was ever issued for this UDID: no object is made for a guess. */
   isKnown(udid: Udid): Promise<boolean>;
+  /** Watches that enroll through this iPhone, or did, and are not among its `watches`: the newest few. */
+  watchesToCome(phone: Udid): Promise<readonly Udid[]>;
 }
 
 export class FreshDirectory implements DeviceDirectory, EnrollmentStandings {
@@ -36,10 +38,19 @@ export class FreshDirectory implements DeviceDirectory, EnrollmentStandings {
     if (!(await this.#index.isKnown(udid))) return null;
     await this.#devices.of(udid).flush();
     const record = await this.#index.find(udid);
+    if (record?.platform === 'iOS') return this.#withWatches(record);
     if (record === null || record.phone === null) return record;
     // What became of its iPhone is that object's to tell.
     await this.#devices.of(record.phone).flush();
     return this.#heard(await this.#index.find(udid));
+  }
+
+  /** A watch that has just enrolled is its own object's to tell: what ends the iPhone ends it too. */
+  async #withWatches(phone: DeviceRecord): Promise<DeviceRecord | null> {
+    const watches = await this.#index.watchesToCome(phone.udid);
+    if (watches.length === 0) return phone;
+    await Promise.all(watches.map((watch) => this.#devices.of(watch).flush()));
+    return this.#index.find(phone.udid);
   }
 
   /** When a device spoke last, the index knows by the quarter of an hour; whether it did since its iPhone left, counts. */

@@ -1,7 +1,8 @@
 /**
  * What happened to a device, for programs that follow the fleet. The device's object decides it together with the fact
  * and tells it once: each event has a number of that object's, so told again it is the same event. Every event is
- * bounded, and what is too large is named without its content: the device's status has it.
+ * bounded, and what is too large is named without its content: the device's status has it. What becomes of deployments
+ * of apps D1 decides, and tells itself.
  */
 import type { JsonValue } from '../../protocol/plist/json.ts';
 import { utf8 } from '../../std/bytes.ts';
@@ -15,6 +16,7 @@ export const EVENT_KINDS = [
   'device-enrolled',
   'device-checked-out',
   'command-answered',
+  'deployment-changed',
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
 

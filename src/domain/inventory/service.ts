@@ -1,12 +1,13 @@
 /** A device's inventory for administrators, and the queries that bring it up to date. */
 import type { PlistDict } from '../../protocol/plist/value.ts';
-import { type Outcome, ok, refuse } from '../../std/outcome.ts';
+import { type Outcome, ok, refuse, Unavailable } from '../../std/outcome.ts';
 import { type EpochMs, MINUTE_MS } from '../../std/time.ts';
 import type { CommandService } from '../admin/command-services.ts';
 import { commandUuidFor } from '../admin/idempotency.ts';
 import type { AskedAgain, InventoryService, Refreshed, RefreshRefusal } from '../admin/inventory-services.ts';
 import type { UnknownDevice } from '../admin/services.ts';
 import type { CommandAdmission } from '../command/admission.ts';
+import type { Waker } from '../command/ports.ts';
 import type { Devices } from '../enrollment/device.ts';
 import type { Udid } from '../ids.ts';
 import type { InventoryRecord, InventoryStore } from './ports.ts';
@@ -25,6 +26,7 @@ export class Inventories implements InventoryService {
   readonly #devices: Devices;
   readonly #commands: Pick<CommandService, 'enqueue'>;
   readonly #admission: Pick<CommandAdmission, 'judge'>;
+  readonly #waker: Waker;
   readonly #isKnown: (udid: Udid) => Promise<boolean>;
 
   constructor(options: {
@@ -32,12 +34,14 @@ export class Inventories implements InventoryService {
     readonly devices: Devices;
     readonly commands: Pick<CommandService, 'enqueue'>;
     readonly admission: Pick<CommandAdmission, 'judge'>;
+    readonly waker: Waker;
     readonly isKnown: (udid: Udid) => Promise<boolean>;
   }) {
     this.#store = options.store;
     this.#devices = options.devices;
     this.#commands = options.commands;
     this.#admission = options.admission;
+    this.#waker = options.waker;
     this.#isKnown = options.isKnown;
   }
 
@@ -74,12 +78,13 @@ export class Inventories implements InventoryService {
       if (same === undefined) missing.push({ section, command });
       else sorted.pending.push({ section, requestType, commandUuid: same.commandUuid });
     }
-    for (const [index, query] of missing.entries()) {
-      const push = index === missing.length - 1;
-      const { kind, asked } = await this.#ask({ ...query, udid, enrollmentId, push }, nowMs);
+    for (const query of missing) {
+      const { kind, asked } = await this.#ask({ ...query, udid, enrollmentId }, nowMs);
       if (kind === 'refused') sorted.refused.push(asked);
       else sorted[kind].push(asked);
     }
+    // Once, and after the last of them: which of them the queue takes shows only then.
+    if (sorted.queued.length > 0) await this.#wake(udid);
     return ok(sorted);
   }
 
@@ -89,20 +94,19 @@ export class Inventories implements InventoryService {
       readonly section: RefreshedSection;
       readonly enrollmentId: string;
       readonly command: PlistDict;
-      readonly push: boolean;
     },
     nowMs: EpochMs,
   ): Promise<
     | { readonly kind: 'queued' | 'pending' | 'recent'; readonly asked: AskedAgain }
     | { readonly kind: 'refused'; readonly asked: Refreshed['refused'][number] }
   > {
-    const { udid, section, enrollmentId, command, push } = query;
+    const { udid, section, enrollmentId, command } = query;
     const requestType = requestOf(section);
     const when = Math.floor(nowMs / APART_MS);
     const key = [enrollmentId, requestType, inventoryScope(requestType, command), when];
     const commandUuid = await commandUuidFor(REFRESH, udid, JSON.stringify(key));
     const enqueued = await this.#commands.enqueue(
-      { udid, commandUuid, requestType, command, priority: 'normal', expiresAtMs: null, push },
+      { udid, commandUuid, requestType, command, priority: 'normal', expiresAtMs: null, push: false },
       nowMs,
     );
     if (!enqueued.ok) return { kind: 'refused', asked: { section, reason: enqueued.refusal.kind } };
@@ -110,6 +114,15 @@ export class Inventories implements InventoryService {
     if (enqueued.value.created) return { kind: 'queued', asked };
     const { answeredAtMs } = enqueued.value.command;
     return { kind: answeredAtMs === null ? 'pending' : 'recent', asked };
+  }
+
+  /** What is queued stays queued when that fails. */
+  async #wake(udid: Udid): Promise<void> {
+    try {
+      await this.#waker.wake(udid);
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
+    }
   }
 
   /** What the object has not yet told is told now, so that an answer which just came is there. */

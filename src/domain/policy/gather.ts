@@ -8,10 +8,11 @@ import type { AssignmentSource, LibraryStore } from '../declaration/library-port
 import type { ManifestCompiler } from '../declaration/manifest-compiler.ts';
 import type { DeviceDescription, Devices } from '../enrollment/device.ts';
 import type { Udid } from '../ids.ts';
+import { type InstalledOptions, installedOn } from './commanded.ts';
 import { type Contributions, contributionsOf, targetOf } from './contributions.ts';
 import type { Evidence } from './in-force.ts';
 import { OBSERVED_SECTIONS, observedPolicy } from './observed.ts';
-import { openDeclared, openOrdered, type ProfileOpenerOptions } from './opening.ts';
+import { openDeclared } from './opening.ts';
 import type { PolicyInventory } from './ports.ts';
 import type { PolicyCatalog } from './settings.ts';
 import { heldOf, isPolicyType, type PolicySource, sourcesOf } from './sources.ts';
@@ -22,7 +23,7 @@ export interface GatherOptions {
   readonly assignments: AssignmentSource;
   readonly manifests: Pick<ManifestCompiler, 'compileAssigned'>;
   readonly library: Pick<LibraryStore, 'payloads'>;
-  readonly profiles: ProfileOpenerOptions;
+  readonly profiles: InstalledOptions;
   readonly inventory: PolicyInventory;
 }
 
@@ -44,9 +45,11 @@ export async function gather(
 ): Promise<readonly Side[]> {
   const { devices, library, profiles, inventory } = options;
   const udids = [...asked.keys()];
+  // What the objects have not yet told is told now: an answer that just came counts.
+  await Promise.all(udids.map((udid) => devices.of(udid).flush()));
   const [compiled, ordered, records, items] = await Promise.all([
     compileAll(asked, options),
-    openOrdered(asked, profiles),
+    installedOn(asked, profiles),
     inventory.sectionsOf(asked, OBSERVED_SECTIONS),
     Promise.all(udids.map(async (udid) => [udid, await devices.of(udid).statusItems()] as const)),
   ]);

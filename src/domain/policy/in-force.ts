@@ -2,7 +2,9 @@
  * Whether a row is really in force, by what the device reported. In this order: a passcode that the device says is
  * missing or does not comply; a value that Restrictions lists; a winner that the device reports as applied. Nothing is
  * concluded from silence, but a profile that a later ProfileList lacks is gone; an older Restrictions result does not
- * refute what changed since. A compliant passcode proves no rule: it may comply with none.
+ * refute what changed since. ProfileList names profiles and not their versions, so it bears out what was confirmed before
+ * it and nothing else; of two profiles with one PayloadIdentifier nobody knows which the device has. A compliant
+ * passcode proves no rule: it may comply with none.
  */
 import type { EpochMs } from '../../std/time.ts';
 import type { InForce, Observation } from '../admin/policy-services.ts';
@@ -24,7 +26,7 @@ export interface PasscodeState {
   readonly compliant: Observation;
 }
 
-const UNKNOWN: InForce = { value: null, by: null, asOfMs: null };
+export const UNKNOWN: InForce = { value: null, by: null, asOfMs: null };
 
 /** The newer word of the status report and of SecurityInfo. */
 export function passcodeState({ items, observed }: Evidence): PasscodeState {
@@ -60,7 +62,9 @@ export function inForce(row: MergedRow, judged: readonly Judged[], evidence: Evi
   if (row.origin === null) return UNKNOWN;
   const own = judged.filter((one) => nameOf(one.setting.row) === nameOf(row));
   return (
-    refutedByPasscode(row, evidence) ?? byRestrictions(row, own, evidence) ?? byWinner(row, own, evidence)
+    refutedByPasscode(row, evidence) ??
+    byRestrictions(row, own, evidence) ??
+    byWinner(row, own, judged, evidence)
   );
 }
 
@@ -81,29 +85,57 @@ function byRestrictions(row: MergedRow, judged: readonly Judged[], evidence: Evi
   const zeroIsNone = judged[0]?.setting.row.zeroIsNone ?? false;
   if (isAsStrict(row.rule.prefers, seen, row.value, zeroIsNone))
     return { value: true, by: 'Restrictions', asOfMs };
-  const changes = [evidence.changedAtMs, ...judged.map((one) => one.source.confirmed?.asOfMs ?? null)];
+  const changes = [evidence.changedAtMs, ...judged.map((one) => confirmedAtMs(one, evidence))];
   const isOlder = changes.some((atMs) => atMs !== null && asOfMs < atMs);
   return isOlder ? null : { value: false, by: 'Restrictions', asOfMs };
 }
 
 /** That the iPhone applied what it mirrors does not show that the watch did. */
-function byWinner(row: MergedRow, judged: readonly Judged[], { items, observed }: Evidence): InForce {
-  const winners = judged.filter(
-    (one) => one.origin.via === 'direct' && row.contributors.some((own) => own.wins && isSame(own, one)),
+function byWinner(
+  row: MergedRow,
+  judged: readonly Judged[],
+  all: readonly Judged[],
+  evidence: Evidence,
+): InForce {
+  const proofs = judged.flatMap((one): readonly InForce[] => {
+    const wins = row.contributors.some((own) => own.wins && isSame(own, one));
+    return wins && one.origin.via === 'direct' && !hasRival(one, all) ? [proofOf(one, evidence)] : [];
+  });
+  return proofs.find(({ value }) => value) ?? proofs.find(({ value }) => value === false) ?? UNKNOWN;
+}
+
+function proofOf(one: Judged, evidence: Evidence): InForce {
+  const { confirmed } = one.source;
+  if (confirmed === null) return UNKNOWN;
+  const { profiles } = evidence.observed;
+  const { payloadIdentifier } = one.origin;
+  const asOfMs = confirmedAtMs(one, evidence);
+  if (profiles !== null && payloadIdentifier !== null && profiles.asOfMs > (asOfMs ?? 0)) {
+    const listed = profiles.payloadIdentifiers.has(payloadIdentifier);
+    if (listed || confirmed.by === 'InstallProfile')
+      return { value: listed, by: 'ProfileList', asOfMs: profiles.asOfMs };
+  }
+  return { value: true, by: confirmed.by, asOfMs };
+}
+
+/** When the device showed that it has applied the source; of what it reports itself, the status item's own time. */
+function confirmedAtMs({ source, origin }: Judged, { items }: Evidence): EpochMs | null {
+  const { confirmed } = source;
+  if (confirmed === null || origin.via !== 'direct') return confirmed?.asOfMs ?? null;
+  return confirmed.asOfMs ?? items.get(confirmed.by)?.atMs ?? null;
+}
+
+/** Another source that gives the device a profile of the same name, which takes the place of this one or loses it. */
+function hasRival({ origin }: Judged, all: readonly Judged[]): boolean {
+  const { payloadIdentifier, device, identifier, kind } = origin;
+  if (payloadIdentifier === null) return false;
+  return all.some(
+    ({ origin: other, source }) =>
+      other.payloadIdentifier === payloadIdentifier &&
+      other.device === device &&
+      source.because === null &&
+      (other.identifier !== identifier || other.kind !== kind),
   );
-  const { profiles } = observed;
-  const isListed = ({ origin }: Judged) =>
-    profiles?.payloadIdentifiers.has(origin.payloadIdentifier ?? '') === true;
-  if (profiles !== null && winners.some(isListed))
-    return { value: true, by: 'ProfileList', asOfMs: profiles.asOfMs };
-  const confirmed = winners.flatMap((one) => one.source.confirmed ?? []);
-  const gone = confirmed.every(
-    ({ by, asOfMs }) => by === 'InstallProfile' && (asOfMs ?? 0) < (profiles?.asOfMs ?? 0),
-  );
-  const [first] = confirmed;
-  if (first === undefined) return UNKNOWN;
-  if (profiles !== null && gone) return { value: false, by: 'ProfileList', asOfMs: profiles.asOfMs };
-  return { value: true, by: first.by, asOfMs: first.asOfMs ?? items.get(first.by)?.atMs ?? null };
 }
 
 function isSame(own: MergedRow['contributors'][number], one: Judged): boolean {

@@ -24,7 +24,11 @@ export interface Contribution {
   readonly because: NotCounting | null;
 }
 
-export type MergedRow = Omit<PolicyRow, 'inForce'> & { readonly weaker: boolean; readonly zero: boolean };
+export type MergedRow = Omit<PolicyRow, 'inForce'> & {
+  readonly weaker: boolean;
+  readonly zero: boolean;
+  readonly zeroIsNone: boolean;
+};
 
 /** By domain and key. */
 export function mergeRows(contributions: readonly Contribution[]): readonly MergedRow[] {
@@ -53,13 +57,14 @@ function mergeRow(unsorted: readonly Contribution[]): MergedRow {
   const winners = contributors.filter((one) => one.wins);
   const zero =
     row.zeroIsNone && counting.length > 1 && counting.some((one) => one.setting.value === 0) && value !== 0;
-  const sure = winners.some(({ origin }) => origin.via !== 'mirror' || isSurelyMirrored(row));
+  const sure = valueOver(counting.filter((one) => one.origin.via !== 'mirror' || isSurelyMirrored(row)));
   return {
     domain: row.domain,
     key: row.key,
     value,
     decided,
-    certain: decided && !zero && (counting.length === 0 || sure || equal(value, direct ?? null)),
+    // What may be mirrored changes nothing of it.
+    certain: decided && !zero && sure !== undefined && equal(value, sure),
     own: direct ?? null,
     rule: ruleOf(contributions),
     source: row.source,
@@ -67,6 +72,7 @@ function mergeRow(unsorted: readonly Contribution[]): MergedRow {
     contributors,
     weaker: decided && isWeaker(row, counting, value),
     zero,
+    zeroIsNone: row.zeroIsNone,
   };
 }
 

@@ -18,7 +18,7 @@ export const OPENED_BYTES_MAX = 4 * 1024 * 1024;
 const QUERY = { payloadTypes: POLICY_PAYLOADS, bytesMax: OPENED_BYTES_MAX };
 
 export interface ProfileOpenerOptions {
-  readonly store: PolicyProfileStore;
+  readonly store: Pick<PolicyProfileStore, 'declared' | 'ordered'>;
   readonly seal: Pick<UploadSeal, 'open'>;
 }
 

@@ -6,7 +6,7 @@ import type { JsonObject, JsonValue } from '../../protocol/plist/json.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { UploadResource } from '../admin/upload-services.ts';
-import type { Udid } from '../ids.ts';
+import type { CommandUuid, Udid } from '../ids.ts';
 import type { InventoryRecord } from '../inventory/ports.ts';
 import type { InventorySection } from '../inventory/section.ts';
 import type { DeviceProfileState } from '../profile/device-profile-ports.ts';
@@ -47,12 +47,27 @@ export interface OrderedProfile extends StoredContent {
   readonly isKept: boolean;
 }
 
+/** An InstallProfile or RemoveProfile that a device acknowledged. */
+export interface CommandedProfile {
+  readonly udid: Udid;
+  readonly commandUuid: CommandUuid;
+  readonly installs: boolean;
+  readonly atMs: EpochMs;
+  /** Null past the limit. */
+  readonly sealed: Bytes | null;
+}
+
 /** One read each. */
 export interface PolicyProfileStore {
   /** Of those stored here. */
   declared(identifiers: readonly string[], query: ProfileQuery): Promise<readonly DeclaredProfile[]>;
   /** Without those that were removed. */
   ordered(udids: readonly Udid[], query: ProfileQuery): Promise<readonly OrderedProfile[]>;
+  /** Of commands in history that were ordered since then and kept with what they say: the newest, in their order. */
+  commanded(
+    since: ReadonlyMap<Udid, EpochMs>,
+    limits: { readonly commandsMax: number; readonly bytesMax: number },
+  ): Promise<readonly CommandedProfile[]>;
 }
 
 /** What a device answered to queries; null what it never was asked. */

@@ -3,7 +3,7 @@
  * watch from its iPhone too, and from what either reported. Rules flow from iPhone to watch and never back (facts 13).
  *
  * Cost: some dozen D1 statements whatever the number of sources and keys (the sources of both devices are read
- * together), and two calls of each device's object.
+ * together), and three calls of each device's object.
  */
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
@@ -17,10 +17,11 @@ import type {
 } from '../admin/policy-services.ts';
 import type { UnknownDevice } from '../admin/services.ts';
 import type { DeviceDescription } from '../enrollment/device.ts';
+import { type HostEnrollment, type PresumedGone, presumeGone } from '../enrollment/ending.ts';
 import type { Udid } from '../ids.ts';
 import { mirrored, reachOf, targetOf } from './contributions.ts';
 import { type GatherOptions, gather, type Side } from './gather.ts';
-import { type Evidence, inForce, passcodeState } from './in-force.ts';
+import { type Evidence, inForce, passcodeState, UNKNOWN } from './in-force.ts';
 import { isSurelyMirrored, type MergedRow, mergeRows, nameOf } from './merge.ts';
 import { loadPolicyCatalog, type PolicyCatalog } from './settings.ts';
 import { foreignProfiles, phoneWarnings, rowWarnings, watchOnly } from './warnings.ts';
@@ -67,14 +68,16 @@ export class EffectivePolicies implements PolicyReader {
   async #ofPhone(side: Side, catalog: PolicyCatalog): Promise<EffectivePolicy> {
     const { judged } = side.contributions;
     const rows = mergeRows(judged);
+    const gone = goneOf(side, null);
     const watches = (await this.#options.watchesOf(side.udid)).slice(0, WATCHES_MAX);
     const reaches = await Promise.all(watches.map((watch) => this.#reach(watch, rows, catalog)));
     return {
       ...viewOf(side),
       phone: null,
-      rows: rows.map((row) => finish(row, inForce(row, judged, side.evidence))),
+      rows: rows.map((row) => finish(row, gone === null ? inForce(row, judged, side.evidence) : UNKNOWN)),
       reaches: reaches.filter((one) => one !== null),
       warnings: [
+        ...goneWarnings(gone),
         ...side.warnings,
         ...foreignProfiles(side.evidence.observed, side.sources),
         ...rowWarnings(rows),
@@ -108,12 +111,14 @@ function ofWatch(
 ): EffectivePolicy {
   // A watch that left has no rules; what its iPhone has reaches it no more.
   const over = watch.description.state === 'checked-out';
+  const gone = goneOf(watch, phone);
   const theirs = phone === null || over ? [] : phone.contributions.judged;
   const judged = [...watch.contributions.judged, ...mirrored(theirs, targetOf(watch.description), catalog)];
   const rows = mergeRows(judged);
   const phoneRows = mergeRows(theirs);
   const evidence = changedWith(watch.evidence, phone?.evidence ?? null);
   const inForceOf = (row: MergedRow): InForce => {
+    if (gone !== null) return UNKNOWN;
     const onPhone = phoneRows.find((one) => row.origin?.via === 'phone' && nameOf(one) === nameOf(row));
     return onPhone === undefined || phone === null
       ? inForce(row, judged, evidence)
@@ -128,6 +133,7 @@ function ofWatch(
     rows: rows.map((row) => finish(row, inForceOf(row))),
     reaches: [],
     warnings: [
+      ...goneWarnings(gone),
       ...watch.warnings,
       ...foreignProfiles(watch.evidence.observed, [...watch.sources, ...(phone?.sources ?? [])]),
       ...rowWarnings(rows),
@@ -144,6 +150,29 @@ function changedWith(own: Evidence, host: Evidence | null): Evidence {
   return { ...own, changedAtMs: a === null || b === null ? (a ?? b) : a > b ? a : b };
 }
 
+/** As the devices' own objects have it: what a device reported before it left proves nothing of what is. */
+function goneOf({ udid, description }: Side, phone: Side | null): PresumedGone | null {
+  const { state, presumedEnd: presumed, lastSeenMs, startedAtMs } = description;
+  if (state === 'checked-out') return null;
+  return presumeGone({
+    udid,
+    presumed,
+    lastSeenMs,
+    host: phone && { phone: phone.udid, ...hostOf(phone.description, startedAtMs) },
+  });
+}
+
+/** What became of the iPhone's enrollment through which the watch was paired, by the one that it has now. */
+function hostOf(phone: DeviceDescription, pairedAtMs: EpochMs): HostEnrollment {
+  const { state, startedAtMs, endedAtMs, presumedEnd: presumed } = phone;
+  if (startedAtMs > pairedAtMs) return { ended: 'replaced', endedAtMs: startedAtMs, presumed: null };
+  return { ended: state === 'checked-out' ? state : null, endedAtMs, presumed };
+}
+
+function goneWarnings(gone: PresumedGone | null): readonly PolicyWarning[] {
+  return gone === null ? [] : [{ kind: 'presumed-gone', ...gone }];
+}
+
 function hostWarnings(phone: Side | null, nowMs: EpochMs): readonly PolicyWarning[] {
   if (phone === null) return [{ kind: 'phone-unknown' }];
   const { udid, description } = phone;
@@ -157,6 +186,7 @@ function viewOf({ udid, description, evidence }: Side) {
   return { udid, platform, osVersion, state, passcode: passcodeState(evidence) };
 }
 
-function finish({ weaker: _weaker, zero: _zero, ...row }: MergedRow, inForceNow: InForce): PolicyRow {
+function finish(merged: MergedRow, inForceNow: InForce): PolicyRow {
+  const { weaker: _weaker, zero: _zero, zeroIsNone: _zeroIsNone, ...row } = merged;
   return { ...row, inForce: inForceNow };
 }

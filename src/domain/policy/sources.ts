@@ -55,8 +55,11 @@ export type OpenedProfile =
 
 /** A profile that a command gave to the device. */
 export interface InstalledProfile {
+  /** The stored profile's; of one that came in the command itself, that CommandUUID. */
   readonly identifier: string;
-  readonly payloadIdentifier: string;
+  readonly byCommand?: true;
+  /** Null when it could not be read. */
+  readonly payloadIdentifier: string | null;
   readonly state: DeviceProfileState;
   readonly isInstalled: boolean;
   readonly installedAtMs: EpochMs | null;
@@ -160,7 +163,7 @@ function notCounting(
 function installedSource(one: InstalledProfile, { udid }: DeviceFacts): PolicySource | null {
   const { identifier, payloadIdentifier, content, installedAtMs: asOfMs } = one;
   const origin: PolicyOrigin = {
-    kind: 'profile',
+    kind: one.byCommand ? 'command' : 'profile',
     identifier,
     payloadIdentifier,
     device: udid,

@@ -10,6 +10,7 @@ import { ALWAYS_ON_VPN, MANAGED_VPN, PASSWORD_POLICY, SIRI_RESTRICTIONS, SIRI_SE
 import { type MergedRow, nameOf } from './merge.ts';
 import type { ObservedPolicy } from './ports.ts';
 import { isPolicyType, type PolicySource } from './sources.ts';
+import { isAsStrict } from './strictness.ts';
 
 /** Of one device's own sources. */
 export function sourceWarnings(
@@ -140,11 +141,13 @@ export function watchOnly(
   watch: readonly MergedRow[],
   phone: readonly MergedRow[],
 ): readonly PolicyWarning[] {
-  const there = new Map(phone.map((row) => [nameOf(row), row.value]));
-  const keys = watch
-    .filter(
-      (row) => row.own !== null && canonicalJson(there.get(nameOf(row)) ?? null) !== canonicalJson(row.own),
-    )
-    .map(nameOf);
+  const there = new Map(phone.map((row) => [nameOf(row), row]));
+  const keys = watch.filter((row) => row.own !== null && !covers(there.get(nameOf(row)), row)).map(nameOf);
   return keys.length > 0 ? [{ kind: 'watch-only', keys }] : [];
+}
+
+function covers(phone: MergedRow | undefined, { own, rule, zeroIsNone }: MergedRow): boolean {
+  if (phone === undefined || phone.value === null) return false;
+  if (rule.kind !== 'most-restrictive') return canonicalJson(phone.value) === canonicalJson(own);
+  return isAsStrict(rule.prefers, phone.value, own, zeroIsNone);
 }

@@ -1,6 +1,6 @@
 /**
  * A configuration profile from its description: names become PayloadUUIDs, each payload gets its envelope, and
- * everything is judged: by the catalog, by the rules of its type, and as a whole. Pure but for the digest: the same
+ * everything is judged: by the catalog, by the rules of its type, and as a whole. Pure but for the digests: the same
  * description under the same identifier is the same bytes. It signs nothing and stores nothing.
  */
 import { findEntry } from '../../protocol/catalog/catalog.ts';
@@ -21,13 +21,15 @@ import { payloadKeys, profileKeys, writeProfile } from './envelope.ts';
 import { Findings } from './findings.ts';
 import { rulesOf } from './payload-rules.ts';
 import { PAYLOAD, resolveReferences, type Target } from './references.ts';
-import { type Sha256Hex, uuidOf } from './uuid.ts';
+import { type Fingerprint, payloadUuid, profileUuid, type Sha256Hex } from './uuid.ts';
+import { warningsIn } from './warnings.ts';
 
 export interface BuildOptions {
   readonly identifier: string;
   readonly allowUnknown: boolean;
   readonly nowMs: EpochMs;
   readonly sha256Hex: Sha256Hex;
+  readonly fingerprint: Fingerprint;
 }
 
 /** Without a point: an identifier that ends in a name is that of one payload. */
@@ -54,7 +56,7 @@ export async function buildProfile(
   draft: ProfileDraft,
   options: BuildOptions,
 ): Promise<Outcome<BuiltProfile, InvalidProfile>> {
-  const { identifier, nowMs, sha256Hex } = options;
+  const { identifier, nowMs, sha256Hex, fingerprint } = options;
   const found = new Findings(draft.platform ?? null, nowMs);
   const readable = normalize(draft, found);
   if (readable === null) return invalid(found);
@@ -72,14 +74,15 @@ export async function buildProfile(
     entries.push(judged.entry);
   }
   judgeSingles(parts, entries, found);
-  const names = { identifier, uuid: await uuidOf(sha256Hex, identifier) };
-  const profile = profileKeys(readable, names, content);
-  await judgeWhole(profile, readable, found);
+  const unnamed = profileKeys(readable, { identifier, uuid: '' }, content);
+  await judgeWhole(unnamed, readable, found);
   if (found.problems.length > 0) return invalid(found);
+  const print = await fingerprint(identifier, writeProfile(unnamed));
+  const uuid = await profileUuid(sha256Hex, identifier, print);
   return ok({
-    profile: writeProfile(profile),
-    payloadIdentifier: names.identifier,
-    payloadUuid: names.uuid,
+    profile: writeProfile({ ...unnamed, PayloadUUID: uuid }),
+    payloadIdentifier: identifier,
+    payloadUuid: uuid,
     payloads: parts.map(({ draft: _draft, place: _place, ...payload }) => payload),
     warnings: found.warnings,
   });
@@ -122,7 +125,7 @@ function partsOf(draft: ProfileDraft, { identifier, sha256Hex }: BuildOptions): 
     name: payload.name,
     type: payload.type,
     payloadIdentifier: `${identifier}.${payload.name}`,
-    payloadUuid: await uuidOf(sha256Hex, identifier, payload.name),
+    payloadUuid: await payloadUuid(sha256Hex, identifier, payload.name),
     draft: payload,
     place: `payloads[${index}]`,
   }));
@@ -201,9 +204,16 @@ function judgeSingles(
   }
 }
 
+/** Where a place of the profile is in the description of it. */
+function inDraft(path: string): string {
+  const [, index, key] = /^PayloadContent\[(\d+)\]\.(.+)$/.exec(path) ?? [];
+  if (key === undefined) return PROFILE_PATHS[path] ?? path;
+  return `payloads[${index}].${key === 'PayloadType' ? 'type' : `keys.${key}`}`;
+}
+
 async function judgeWhole(profile: JsonObject, draft: ProfileDraft, found: Findings): Promise<void> {
-  const placeOf = (path: string) => PROFILE_PATHS[path] ?? path;
-  await judgeByCatalog({ type: 'TopLevel', content: profile, allowUnknown: false, placeOf }, found);
+  await judgeByCatalog({ type: 'TopLevel', content: profile, allowUnknown: false, placeOf: inDraft }, found);
+  for (const warning of await warningsIn(profile)) found.warning({ ...warning, path: inDraft(warning.path) });
   if (draft.removalDate !== undefined && draft.removalDate <= found.nowMs)
     found.warning({
       path: 'removalDate',

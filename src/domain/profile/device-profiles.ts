@@ -9,8 +9,8 @@ import type { PlistDict, PlistValue } from '../../protocol/plist/value.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import { Fault, type Outcome, ok, refuse, Unavailable } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
-import type { CommandService, NewCommand } from '../admin/command-services.ts';
-import { defaultPriority } from '../admin/consequences.ts';
+import type { CommandService, Enqueued, NewCommand } from '../admin/command-services.ts';
+import { defaultPriority, NO_CONSEQUENCES } from '../admin/consequences.ts';
 import { confirmedConsequences } from '../admin/order-command.ts';
 import type {
   DeviceProfileService,
@@ -44,12 +44,12 @@ export interface DeviceProfileOptions {
   readonly newUuid: () => string;
 }
 
-/** Orders of others that come between reading and writing: each of them was a person's or a tool's. */
-const ATTEMPTS = 3;
+/** One cancels; the others are for orders that come between reading and writing, each a person's or a tool's. */
+const ATTEMPTS = 4;
 
 type Judged = Pick<NewCommand, 'command'> & { readonly allowUnknown: boolean };
 type Order = Omit<DeviceProfileOrder, 'commandUuid' | 'orderedAtMs'>;
-type Placed = Outcome<Omit<ProfileOrdered, 'causes' | 'passedOver'>, ProfileOrderRefusal | PlaceRefusal>;
+type Placed = Outcome<Pick<ProfileOrdered, 'profile' | 'ordered'>, ProfileOrderRefusal | PlaceRefusal>;
 type PlaceRefusal = Extract<
   InstallRefusal,
   { kind: 'unknown-upload' | 'payload-identifier-taken' | 'payload-identifier-changed' }
@@ -98,13 +98,13 @@ export class DeviceProfiles implements DeviceProfileService {
       return refuse({ kind: 'profile-declared' });
     const prior = await this.#options.store.find(udid, identifier);
     if (prior !== null && !order.again && holds(prior, version, enrollmentId))
-      return ok({ profile: prior, ordered: false, causes: [], passedOver });
+      return ok({ profile: prior, ordered: false, ...NO_CONSEQUENCES, passedOver });
     const command = commandOf('InstallProfile', 'Payload', payload);
     const confirmed = await this.#confirm(udid, command, order);
     if (!confirmed.ok) return confirmed;
     const next = { udid, identifier, payloadIdentifier, action: 'install', version, enrollmentId } as const;
     const placed = await this.#place(next, { command, allowUnknown }, order, nowMs);
-    return placed.ok ? ok({ ...placed.value, causes: confirmed.value.causes, passedOver }) : placed;
+    return placed.ok ? ok({ ...placed.value, ...confirmed.value, passedOver }) : placed;
   }
 
   async remove(
@@ -114,14 +114,16 @@ export class DeviceProfiles implements DeviceProfileService {
     nowMs: EpochMs,
   ): Promise<Outcome<ProfileRemoved, ProfileOrderRefusal>> {
     if (!(await this.#options.isKnown(udid))) return refuse({ kind: 'unknown-device', udid });
-    const prior = await this.#options.store.find(udid, identifier);
-    if (prior === null) return ok({ profile: null, ordered: false });
-    if (prior.installedVersion === null && prior.state !== 'removing') {
-      if (prior.state !== 'ordered') return ok({ profile: prior, ordered: false });
+    const { store } = this.#options;
+    let prior = await store.find(udid, identifier);
+    if (prior?.state === 'ordered' && prior.installedVersion === null) {
       // It may be on its way, and if it is not, it never will be.
       if (!(await this.#cancels(prior, nowMs))) return underWay(prior);
-      return ok({ profile: await this.#options.store.find(udid, identifier), ordered: false });
+      // Or the device has answered, which the record knows by now.
+      prior = await store.find(udid, identifier);
     }
+    if (prior === null || (prior.installedVersion === null && prior.state !== 'removing'))
+      return ok({ profile: prior, ordered: false });
     const device = await this.#describe(udid);
     if (!device.ok) return device;
     const { enrollmentId } = device.value;
@@ -139,6 +141,7 @@ export class DeviceProfiles implements DeviceProfileService {
   /** Records the order and queues its command; or finds both, from the first time that it was made. */
   async #place(order: Order, judged: Judged, dispatch: ProfileDispatch, nowMs: EpochMs): Promise<Placed> {
     const { store } = this.#options;
+    let canceled: string | null = null;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const prior = await store.find(order.udid, order.identifier);
       const stands = prior !== null && isSame(prior, order);
@@ -152,7 +155,12 @@ export class DeviceProfiles implements DeviceProfileService {
           return refuse({ kind: 'payload-identifier-changed', payloadIdentifier });
       }
       const isOther = prior !== null && !stands && prior.enrollmentId === order.enrollmentId;
-      if (isOther && isUnderWay(prior) && !(await this.#cancels(prior, nowMs))) return underWay(prior);
+      if (isOther && isUnderWay(prior) && prior.commandUuid !== canceled) {
+        if (!(await this.#cancels(prior, nowMs))) return underWay(prior);
+        // The record is read again: it says what became of the command.
+        canceled = prior.commandUuid;
+        continue;
+      }
       const placing = { ...order, commandUuid: this.#freshUuid(), orderedAtMs: nowMs };
       const claimed = await store.claim(placing, prior?.commandUuid ?? null);
       if (claimed.ok) return this.#queue(placing, prior, judged, dispatch, nowMs);
@@ -171,10 +179,9 @@ export class DeviceProfiles implements DeviceProfileService {
     dispatch: ProfileDispatch,
     nowMs: EpochMs,
   ): Promise<Placed> {
-    const { store, commands } = this.#options;
-    const enqueued = await commands.enqueue(newCommand(order, judged, dispatch), nowMs);
+    const enqueued = await this.#enqueue(order, judged, dispatch, nowMs);
     if (!enqueued.ok) {
-      await store.undo(order, prior);
+      await this.#options.store.undo(order, prior);
       return enqueued;
     }
     const state = order.action === 'install' ? 'ordered' : 'removing';
@@ -190,6 +197,22 @@ export class DeviceProfiles implements DeviceProfileService {
     return ok({ profile, ordered: true });
   }
 
+  /** Taken back at once when another order has followed: it found no command to cancel. */
+  async #enqueue(
+    order: DeviceProfileOrder,
+    judged: Judged,
+    dispatch: ProfileDispatch,
+    nowMs: EpochMs,
+  ): Promise<Outcome<Enqueued, ProfileOrderRefusal>> {
+    const { store, commands } = this.#options;
+    const enqueued = await commands.enqueue(newCommand(order, judged, dispatch), nowMs);
+    if (!enqueued.ok || !enqueued.value.created) return enqueued;
+    const latest = await store.find(order.udid, order.identifier);
+    if (latest === null || latest.commandUuid === order.commandUuid) return enqueued;
+    await this.#cancels(order, nowMs);
+    return underWay(latest);
+  }
+
   /** The command of an order that is recorded: whether it was queued is not. Null when its time is over. */
   async #queueAgain(
     prior: DeviceProfile,
@@ -197,7 +220,7 @@ export class DeviceProfiles implements DeviceProfileService {
     dispatch: ProfileDispatch,
     nowMs: EpochMs,
   ): Promise<Placed | null> {
-    const enqueued = await this.#options.commands.enqueue(newCommand(prior, judged, dispatch), nowMs);
+    const enqueued = await this.#enqueue(prior, judged, dispatch, nowMs);
     // Another signer since, or another expiry: the command is there.
     if (!enqueued.ok && enqueued.refusal.kind !== 'command-conflict') return enqueued;
     const ended = enqueued.ok && ['expired', 'canceled'].includes(enqueued.value.command.state);
@@ -205,7 +228,7 @@ export class DeviceProfiles implements DeviceProfileService {
   }
 
   /** False when the device may be at work on it. */
-  async #cancels(prior: DeviceProfile, nowMs: EpochMs): Promise<boolean> {
+  async #cancels(prior: DeviceProfileOrder, nowMs: EpochMs): Promise<boolean> {
     const canceled = await this.#options.commands.cancel(prior.udid, prior.commandUuid, nowMs);
     // One that is unknown was recorded and never queued; one that ended is out of the way.
     return (

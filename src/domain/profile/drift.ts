@@ -1,6 +1,7 @@
 /**
  * What a device lists against what is recorded of it. A listing older than the last change of a record says nothing of
- * that record. PayloadUUIDs tell versions apart as far as their author changed them.
+ * that record, and nothing of declarations: the device reports on those itself. PayloadUUIDs tell versions apart as far
+ * as their author changed them.
  */
 import type { ProfileDrift, ProfileOnDevice } from '../admin/profile-services.ts';
 import type { ListedProfile, ProfileListing } from './device-profile-ports.ts';
@@ -22,7 +23,7 @@ export function driftOf(
       ({ payloadIdentifier, displayName }) => ({ kind: 'unknown', payloadIdentifier, displayName }) as const,
     );
   const ours = items
-    .filter((one) => one.changedAtMs === null || one.changedAtMs < listing.answeredAtMs)
+    .filter((one) => one.changedAtMs !== null && one.changedAtMs < listing.answeredAtMs)
     .flatMap((one) => judge(one, listed.get(one.payloadIdentifier), uuidsOf(one.identifier)));
   return [...ours, ...strangers];
 }
@@ -34,7 +35,7 @@ function judge(
 ): readonly ProfileDrift[] {
   const { identifier, payloadIdentifier, installedVersion } = item;
   if (installedVersion === null)
-    return listed === undefined || item.state !== 'removed'
+    return listed === undefined || item.state === 'ordered'
       ? []
       : [{ kind: 'unknown', payloadIdentifier, displayName: listed.displayName }];
   if (listed === undefined) return [{ kind: 'missing', identifier, payloadIdentifier }];

@@ -6,9 +6,11 @@
 import type { ContentProblem } from '../../protocol/catalog/validate.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Platform } from '../ids.ts';
+import type { ProfileWarning } from './warnings.ts';
 
 export type FindingRule =
   | ContentProblem['rule']
+  | ProfileWarning['rule']
   /** A payload's name: its form, or that another has it. */
   | 'name'
   /** A key of the envelope, which the server writes. */
@@ -40,9 +42,7 @@ export type FindingRule =
   | 'not-yet-valid'
   | 'server-trust'
   /** An iPhone's rule that its watch follows. */
-  | 'mirrored'
-  /** It ends, or rules out, the pairing with a watch. */
-  | 'watch-pairing';
+  | 'mirrored';
 
 export interface Finding {
   readonly path: string;

@@ -1,6 +1,7 @@
 /**
  * Rules of the passcode policy and of restrictions (facts 13, 15). Each key is the catalog's to judge, per platform;
- * here is what follows from one that is set: on the watch for the iPhone's rules, and for the pairing itself.
+ * here is what follows from one that is set on the watch for the iPhone's rules. What ends the pairing is warned of in
+ * any profile (warnings.ts).
  */
 import type { JsonObject } from '../../protocol/plist/json.ts';
 import type { PlacedFindings } from './findings.ts';
@@ -21,7 +22,4 @@ export function judgePasscode(keys: JsonObject, found: PlacedFindings): void {
 
 export function judgeRestrictions(keys: JsonObject, found: PlacedFindings): void {
   if (Object.keys(keys).length === 0) found.problem('', 'needed', 'at least one restriction');
-  const unpairs = 'true: false unpairs the watch of this iPhone and erases it';
-  if (keys['allowPairedWatch'] === false)
-    found.warningOn('iOS', 'allowPairedWatch', 'watch-pairing', unpairs);
 }

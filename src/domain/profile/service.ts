@@ -9,10 +9,11 @@ import { parseOwnIdentifier } from '../declaration/draft.ts';
 import { readProfile } from '../declaration/profile-content.ts';
 import { buildProfile } from './build.ts';
 import type { BuiltProfile, ProfileDraft } from './draft.ts';
-import type { Sha256Hex } from './uuid.ts';
+import type { Fingerprint, Sha256Hex } from './uuid.ts';
 
 export interface ProfileBuildOptions {
   readonly sha256Hex: Sha256Hex;
+  readonly fingerprint: Fingerprint;
   readonly isEnrollmentProfile: (identifier: string) => boolean;
 }
 
@@ -31,11 +32,16 @@ export class ProfileBuilds implements ProfileBuilder {
     allowUnknown: boolean,
     nowMs: EpochMs,
   ): Promise<Outcome<BuiltProfile, ProfileBuildRefusal>> {
-    const { sha256Hex, isEnrollmentProfile } = this.#options;
+    const { isEnrollmentProfile, ...digests } = this.#options;
     const identifier = parseOwnIdentifier(name);
     if (!identifier.ok) return identifier;
     if (draft.payloads.some(({ type }) => type === MANAGEMENT)) return refuse({ kind: 'enrollment-profile' });
-    const built = await buildProfile(draft, { identifier: identifier.value, allowUnknown, nowMs, sha256Hex });
+    const built = await buildProfile(draft, {
+      identifier: identifier.value,
+      allowUnknown,
+      nowMs,
+      ...digests,
+    });
     if (!built.ok) return built;
     const read = await readProfile(built.value.profile, { allowUnknown, isEnrollmentProfile });
     return read.ok ? ok(built.value) : read;

@@ -1,7 +1,7 @@
 /**
  * Rules of a VPN, per app (`com.apple.vpn.managed.applayer`) and of the whole iPhone (`com.apple.vpn.managed`).
- * On a watch (facts 12): IKEv2 only, an idle time of at most 15 s, and on demand only Disconnect. An Always On VPN of
- * the iPhone rules out a watch (facts 13). Which keys a platform has at all is the catalog's.
+ * On a watch (facts 12): IKEv2 only, an idle time of at most 15 s, and on demand only Disconnect. Which keys a platform
+ * has at all is the catalog's; that an Always On VPN rules out a watch is warned of in any profile (warnings.ts).
  */
 import type { JsonObject } from '../../protocol/plist/json.ts';
 import type { PlacedFindings } from './findings.ts';
@@ -29,10 +29,6 @@ export function judgeVpn(keys: JsonObject, found: PlacedFindings): void {
     found.problem(settings, 'needed', `a dictionary, for VPNType ${type}`);
   if (type === 'VPN' && textOf(keys, 'VPNSubType') === undefined)
     found.problem('VPNSubType', 'needed', 'the bundle identifier of the app that makes the tunnel');
-  if (type === 'AlwaysOn') {
-    const expected = 'another type: a watch cannot be paired, and one that is paired is cut off';
-    found.warningOn('iOS', 'VPNType', 'watch-pairing', expected);
-  }
   for (const name of ['IKEv2', 'VPN', 'IPSec', 'PPP']) {
     const block = dictOf(keys, name);
     if (block !== undefined) judgeConnection(block, name, found);

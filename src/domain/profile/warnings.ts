@@ -24,8 +24,11 @@ const VPN = 'com.apple.vpn.managed';
 /** A profile can say the same mistake a thousand times. */
 const WARNINGS_MAX = 32;
 
-export async function warningsOf(profile: PlistDict): Promise<readonly ProfileWarning[]> {
-  const content = plistToJson(profile) as JsonObject;
+export function warningsOf(profile: PlistDict): Promise<readonly ProfileWarning[]> {
+  return warningsIn(plistToJson(profile) as JsonObject);
+}
+
+export async function warningsIn(content: JsonObject): Promise<readonly ProfileWarning[]> {
   const payloads = payloadsOf(content);
   const types = payloads.map((payload) => payload['PayloadType']);
   const warnings = [

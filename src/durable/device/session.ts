@@ -72,7 +72,9 @@ export class CommandSession {
     if (chosen === null) {
       const nothingWaits = offer.complete && store.deferred.length === 0;
       if (nothingWaits) store.saveProgress({ workCleared: offer.workTold });
-      if (offer.lastStatus !== 'NotNow') this.#wakeForDeferred();
+      // All that was shown ended in this moment, and there is more.
+      if (!offer.complete) this.#post({ kind: 'wake', udid: this.#udid });
+      else if (offer.lastStatus !== 'NotNow') this.#wakeForDeferred();
       return null;
     }
     const { commandUuid, requestType, body, expiresAtMs, deliveries, notNows, farewell = null } = chosen;
@@ -100,8 +102,8 @@ export class CommandSession {
     if (delivery !== null) return { kind: 'deliver', delivery };
     if (next !== 'fetch') return { kind: 'empty' };
     // The object's own command may have a row there as well, from when it went out before.
-    const own = store.declare === null ? 0 : 1;
-    const passedOver = store.deferred.length + store.countUntold() + own;
+    const own = store.declare === null ? [] : [store.declare.commandUuid];
+    const passedOver = [...store.deferred, ...store.untold(), ...own];
     return { kind: 'fetch', enrollmentId, workTold: store.progress.workTold, passedOver };
   }
 
@@ -148,8 +150,8 @@ export class CommandSession {
   /** False when the device has the command, or answered it. */
   cancel(commandUuid: CommandUuid, nowMs: EpochMs): boolean {
     if (this.#store.outstanding?.commandUuid === commandUuid) return false;
-    const ending = this.#store.ending(commandUuid);
-    if (ending !== null) return ending === 'canceled';
+    if (this.#store.ending(commandUuid) === 'answered') return false;
+    // Told again if it was canceled before: it may have been queued only after that.
     this.#store.settle(commandUuid, 'canceled', nowMs);
     this.#declare.canceled(commandUuid);
     this.#post({ kind: 'cancel', commandUuid, state: 'canceled', atMs: nowMs });

@@ -15,7 +15,7 @@ export function deployments({ deployments: all }: AdminServices): Hono<AdminEnv>
   const app = new Hono<AdminEnv>();
 
   app.get('/:deployment', async (c) => {
-    const found = await all.find(c.req.param('deployment'), c.get('nowMs'));
+    const found = await all.find(c.req.param('deployment'));
     if (found === null) return refused(c, { kind: 'unknown-deployment' });
     return c.json(deploymentWithTimelineView(found));
   });

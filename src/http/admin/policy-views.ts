@@ -60,9 +60,18 @@ function observationView({ value, by, asOfMs }: InForce | Observation) {
 
 function warningView(warning: PolicyWarning) {
   const message = messageOf(warning);
-  if (warning.kind !== 'phone-stale') return { ...warning, message };
-  const { kind, phone, lastSeenAtMs } = warning;
-  return { kind, phone, lastSeenAt: timestamp(lastSeenAtMs), message };
+  switch (warning.kind) {
+    case 'phone-stale': {
+      const { kind, phone, lastSeenAtMs } = warning;
+      return { kind, phone, lastSeenAt: timestamp(lastSeenAtMs), message };
+    }
+    case 'presumed-gone': {
+      const { atMs, ...gone } = warning;
+      return { ...gone, since: timestamp(atMs), message };
+    }
+    default:
+      return { ...warning, message };
+  }
 }
 
 const UNREAD: Readonly<Record<UnreadSource, string>> = {
@@ -77,6 +86,8 @@ function messageOf(warning: PolicyWarning): string {
   switch (warning.kind) {
     case 'device-checked-out':
       return 'The device left management: nothing that was set here applies to it any more.';
+    case 'presumed-gone':
+      return 'The device is expected to have left: what it reported before does not show that anything is in force.';
     case 'phone-unknown':
       return 'The iPhone of this watch is not known here: what it mirrors to the watch cannot be shown.';
     case 'phone-checked-out':
@@ -84,7 +95,7 @@ function messageOf(warning: PolicyWarning): string {
     case 'phone-stale':
       return 'The iPhone has been silent for two days: what it mirrors may have changed.';
     case 'watch-only':
-      return 'These are set on the watch only. They stay there: nothing flows from a watch to its iPhone.';
+      return 'Of these the watch has a stricter rule than its iPhone. They stay there: nothing flows from a watch to its iPhone.';
     case 'passcode-forced-by-phone':
       return "The iPhone's passcode rules make its managed watch ask for a passcode too.";
     case 'alphanumeric-on-phone':
@@ -106,7 +117,7 @@ function messageOf(warning: PolicyWarning): string {
     case 'same-profile':
       return 'Profiles with one PayloadIdentifier replace each other: only the one installed last is on the device.';
     case 'foreign-profiles':
-      return 'The device lists profiles with rules that were not stored and ordered here: their rules are not shown.';
+      return 'The device lists profiles with rules that did not come from here, or longer ago than commands are kept: their rules are not shown.';
     case 'weaker-by-combine':
       return "Apple's schema combines these declarations to a value that is not the strictest of them.";
     case 'zero-undocumented':

@@ -15,7 +15,6 @@ import { readBody } from '../body.ts';
 import type { AdminContext, AdminEnv } from './env.ts';
 import { readJson, readQuery } from './input.ts';
 import { type AdminRefusal, refused } from './refusals.ts';
-
 import { profileQuery } from './schemas/profile.ts';
 import { newProfile, profileToBuild } from './schemas/profile-build.ts';
 
@@ -26,8 +25,8 @@ const JSON_TYPE = /^application\/json *(;|$)/i;
 
 export interface ProfileBody {
   readonly profile: Bytes;
-  /** Of a description. */
-  readonly built?: Pick<BuiltProfile, 'payloads' | 'warnings'>;
+  /** Of a description: the warnings are those of the profile, and what its rules add. */
+  readonly described?: Pick<BuiltProfile, 'payloads' | 'warnings'>;
 }
 
 export function profileBuilds({ profileBuilder: builder }: AdminServices): Hono<AdminEnv> {
@@ -67,7 +66,7 @@ export async function readProfileBody(
   const outcome = await builder.build(identifier, body.value, allowUnknown, c.get('nowMs'));
   if (!outcome.ok) return outcome;
   const { profile, payloads, warnings } = outcome.value;
-  return ok({ profile, built: { payloads, warnings } });
+  return ok({ profile, described: { payloads, warnings } });
 }
 
 function wantsProfile(c: AdminContext): boolean {

@@ -6,6 +6,7 @@ import type { TooManyTargets } from '../../domain/profile/many-profiles.ts';
 import type { Problem } from './problem.ts';
 
 type Kinds =
+  | 'unpairs-watches'
   | 'profile-installed'
   | 'payload-identifier-fixed'
   | 'payload-identifier-taken'
@@ -28,6 +29,12 @@ export function profileProblem(refusal: ProfileOrderRefusal): Problem {
     case 'unknown-version': {
       const detail = `No version ${refusal.version} of ${refusal.identifier} is kept.`;
       return { kind, status: 404, title: 'Unknown version', detail };
+    }
+    case 'unpairs-watches': {
+      const detail =
+        'An iPhone that a set gives it to unpairs and erases its watch, and nobody is asked again. ' +
+        'Repeat with unpairsWatches=true to store it.';
+      return { kind, status: UNPROCESSABLE, title: 'The profile forbids paired watches', detail };
     }
     case 'profile-installed': {
       const detail = 'Remove it from them first, or repeat with force=true: then it stays on them.';

@@ -5,9 +5,11 @@ import { parseDeclarationIdentifier } from '../../domain/declaration/draft.ts';
 import { PROFILE_CONTENT_TYPE } from '../../domain/declaration/profiles.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { AdminEnv } from './env.ts';
+import { readQuery } from './input.ts';
 import { readPrecondition } from './precondition.ts';
 import { profileVersionView, profileView } from './profile-views.ts';
 import { type RequestRefusal, refused } from './refusals.ts';
+import { restoreQuery } from './schemas/profile.ts';
 import { answerTagged } from './tagged.ts';
 
 export function profileVersions({ profiles: library }: AdminServices): Hono<AdminEnv> {
@@ -46,12 +48,15 @@ export function profileVersions({ profiles: library }: AdminServices): Hono<Admi
     const precondition = readPrecondition(c);
     if (!precondition.ok) return refused(c, precondition.refusal);
     if (precondition.value === null) return refused(c, { kind: 'precondition-required' });
+    const query = readQuery(c, restoreQuery);
+    if (!query.ok) return refused(c, query.refusal);
     const { identifier, version } = place.value;
-    const author = c.get('admin').id;
-    const put = await library.restore(identifier, version, author, precondition.value, c.get('nowMs'));
+    const by = { author: c.get('admin').id, unpairsWatches: query.value.unpairsWatches === 'true' };
+    const put = await library.restore(identifier, version, by, precondition.value, c.get('nowMs'));
     if (!put.ok) return refused(c, put.refusal);
     const { changed } = put.value;
-    return answerTagged(c, profileView(changed), changed.serverToken, put.value);
+    const answer = { ...profileView(changed), ...(await library.judge(identifier)) };
+    return answerTagged(c, answer, changed.serverToken, put.value);
   });
 
   return app;

@@ -34,9 +34,10 @@ export function profileOnDeviceView(item: ProfileOnDevice) {
   };
 }
 
-export function profileOrderedView({ profile, ordered, causes, passedOver }: ProfileOrdered) {
+export function profileOrderedView({ profile, ordered, causes, warnings, passedOver }: ProfileOrdered) {
   const more = {
     ...(causes.length === 0 ? {} : { causes }),
+    ...(warnings.length === 0 ? {} : { warnings }),
     ...(passedOver.length === 0 ? {} : { passedOver }),
   };
   return { ...deviceProfileView(profile), ordered, ...more };

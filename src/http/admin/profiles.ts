@@ -56,14 +56,15 @@ export function profiles({ profiles: library, profileBuilder }: AdminServices): 
     const allowUnknown = query.value.allowUnknown === 'true';
     const body = await readProfileBody(c, profileBuilder, { identifier, allowUnknown });
     if (!body.ok) return refused(c, body.refusal);
-    const { profile, built } = body.value;
+    const { profile, described } = body.value;
     const [sign, author] = [query.value.sign === 'true', c.get('admin').id];
-    const input = { profile, allowUnknown, sign, author };
+    const unpairsWatches = query.value.unpairsWatches === 'true';
+    const input = { profile, allowUnknown, sign, unpairsWatches, author };
     const put = await library.put(identifier, input, precondition.value, c.get('nowMs'));
     if (!put.ok) return refused(c, put.refusal);
     const { changed } = put.value;
-    // Whoever described it is told in the words of the description as well.
-    const answer = { ...profileView(changed), ...(await library.judge(identifier)), built };
+    // Whoever described it is told in the words of the description.
+    const answer = { ...profileView(changed), ...(await library.judge(identifier)), ...described };
     return answerTagged(c, answer, changed.serverToken, put.value);
   });
 

@@ -338,6 +338,7 @@ function uploadProblem(refusal: UploadRefusal): Problem {
         'A profile for enrollment is given out by enrolling.',
       );
     case 'unknown-version':
+    case 'unpairs-watches':
     case 'profile-installed':
     case 'payload-identifier-fixed':
     case 'payload-identifier-taken':

@@ -37,7 +37,9 @@ export function packagesApp({ packages }: PackageServices): Hono<AppEnv> {
 async function answer(c: Context<AppEnv>, found: StoredPackage, packages: Packages): Promise<Response> {
   const { bytes, sha256 } = found;
   const etag = `"${sha256}"`;
-  const wanted = rangeOf(c, etag, bytes);
+  // Of a HEAD a range says nothing (RFC 9110 §14.2).
+  const isHead = c.req.method === 'HEAD';
+  const wanted = isHead ? null : rangeOf(c, etag, bytes);
   const headers = { 'Content-Type': 'application/octet-stream', 'Accept-Ranges': 'bytes', ETag: etag };
   if (wanted === 'unsatisfiable')
     return new Response(null, { status: 416, headers: { ...headers, 'Content-Range': `bytes */${bytes}` } });
@@ -45,7 +47,7 @@ async function answer(c: Context<AppEnv>, found: StoredPackage, packages: Packag
   const span = wanted === null ? {} : { 'Content-Range': `bytes ${wanted.first}-${wanted.last}/${bytes}` };
   const length = wanted === null ? bytes : wanted.last - wanted.first + 1;
   const all = { ...headers, ...span, 'Content-Length': String(length) };
-  if (c.req.method === 'HEAD') return new Response(null, { status, headers: all });
+  if (isHead) return new Response(null, { status, headers: all });
   const content = await packages.read(found, wanted);
   return content === null ? gone() : new Response(content, { status, headers: all });
 }

@@ -16,6 +16,7 @@ import type { CommandUuid, Udid } from '../../domain/ids.ts';
 import { Fault, type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { Bound, Database, Statement } from './database.ts';
+import { deploymentEvents, supersededEvents } from './deployment-events.ts';
 import { deploymentTargets, groupWatches } from './deployment-targets.ts';
 
 interface Row {
@@ -42,17 +43,18 @@ const RELEASE = `UPDATE app_deployments SET due_at_ms = 0, revision = revision +
   WHERE phone_udid = ?1 AND phone_bundle_id = ?2 AND at = 'phone' AND phase = 'waiting' AND state = 'running'`;
 
 /**
- * Whether another watch of the iPhone has, or is to have, the iPhone's app: its last word on some app with that
- * iPhone's bundle identifier is an installation that was done or runs, in its present enrollment. `?1` is the row.
+ * Whether another watch of the iPhone has, or is to have, the iPhone's app: its last word on some app with that iPhone's
+ * bundle identifier is an installation that was done in its present enrollment, or runs. A removal has the last word once
+ * it is off that watch: until then the watch's app would be left without its own. `?1` is the row.
  */
 const NEEDED = `SELECT 1 FROM app_deployments mine
   JOIN app_deployments d ON d.phone_udid = mine.phone_udid AND d.phone_bundle_id = mine.phone_bundle_id
     AND d.watch_udid <> mine.watch_udid AND d.action <> 'remove' AND d.state IN ('running', 'done')
   JOIN devices w ON w.udid = d.watch_udid AND w.state <> 'checked-out'
-    AND (d.state = 'running' OR d.created_at_ms >= coalesce(w.enrolled_at_ms, 0))
+    AND (d.state = 'running' OR d.ended_at_ms >= coalesce(w.enrolled_at_ms, 0))
   WHERE mine.deployment_id = ?1 AND NOT EXISTS (
     SELECT 1 FROM app_deployments gone WHERE gone.watch_udid = d.watch_udid AND gone.app_id = d.app_id
-      AND gone.action = 'remove' AND gone.state IN ('running', 'done') AND gone.rowid > d.rowid
+      AND gone.action = 'remove' AND (gone.state = 'done' OR gone.at = 'phone') AND gone.rowid > d.rowid
   )`;
 
 export class D1AppDeployments implements DeploymentStore {
@@ -86,6 +88,7 @@ export class D1AppDeployments implements DeploymentStore {
               WHERE state = 'running' AND (watch_udid, app_id) IN (${fresh})`,
         bound: [rows, nowMs, JSON.stringify(entry)],
       },
+      supersededEvents(fresh, rows, nowMs),
       {
         sql: `INSERT INTO app_deployments (deployment_id, app_id, kind, action, watch_udid, phone_udid, phone_bundle_id,
                 state, at, phase, machine, timeline, due_at_ms, revision, created_at_ms, updated_at_ms)
@@ -149,7 +152,11 @@ export class D1AppDeployments implements DeploymentStore {
     const { deploymentId, revision, phone, phoneBundleId } = deployment;
     const [was, is] = [deployment.machine, next.machine];
     const removes = is.action === 'remove' && is.at === 'phone' && is.phase === 'ordered';
-    const statements = [update(deployment, next, withEntry(deployment.timeline, entry), removes, nowMs)];
+    const machine = JSON.stringify(is);
+    const statements = [
+      update(deployment, next, withEntry(deployment.timeline, entry), removes, nowMs),
+      ...deploymentEvents(was, is, { deploymentId, revision: revision + 1, machine }),
+    ];
     if (phone !== null && phoneBundleId !== null && holdsPhone(was) && !holdsPhone(is))
       statements.push({
         // Only if the row was written: its revision is then the next.

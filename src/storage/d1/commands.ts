@@ -14,7 +14,7 @@ import type {
   StoredCommand,
   UnnotedCommand,
 } from '../../domain/command/ports.ts';
-import type { Candidate, CommandBody } from '../../domain/command/queue.ts';
+import type { Candidates, CommandBody } from '../../domain/command/queue.ts';
 import type { OwnSign } from '../../domain/enrollment/ending.ts';
 import type { DeviceMessage } from '../../domain/enrollment/outbox.ts';
 import type { CommandUuid, Udid } from '../../domain/ids.ts';
@@ -63,6 +63,21 @@ const REPEATS = `SELECT json_group_array(command_uuid) FROM (
   UNION ALL SELECT command_uuid, created_at_ms FROM command_history WHERE requeued_from = ?3
   ORDER BY created_at_ms)`;
 
+/** One goes out; another may be canceled or expire meanwhile. */
+const NEXT_MAX = 8;
+/** What stands before the last row: D1 hands bytes over as numbers in JSON, and a profile has up to 1.4 MB here. */
+const NEXT_BYTES_MAX = 256 * 1024;
+const SIZE = 'ifnull(length(sealed), length(body))';
+const NEXT = `SELECT * FROM (
+    SELECT command_uuid, request_type, priority, body, sealed, expires_at_ms, deliveries, not_nows, farewell, place,
+      count(*) OVER () AS waiting, sum(${SIZE}) OVER (ORDER BY priority, place ROWS UNBOUNDED PRECEDING) - ${SIZE} AS before
+    FROM (
+      SELECT * FROM commands
+      WHERE udid = ?1 AND enrollment_id = ?2 AND (expires_at_ms IS NULL OR expires_at_ms > ?3)
+        AND command_uuid NOT IN (SELECT value FROM json_each(?4))
+      ORDER BY priority, place LIMIT ?5))
+  WHERE before < ?6 ORDER BY priority, place`;
+
 const URGENT = 0;
 const NORMAL = 1;
 
@@ -107,7 +122,12 @@ export class D1Commands implements CommandStore {
     return row === null ? null : { udid: row.udid, body: bodyOf(row) };
   }
 
-  async next(udid: Udid, enrollmentId: string, nowMs: EpochMs, limit: number): Promise<readonly Candidate[]> {
+  async next(
+    udid: Udid,
+    enrollmentId: string,
+    nowMs: EpochMs,
+    passedOver: readonly CommandUuid[],
+  ): Promise<Candidates> {
     const rows = await this.#db.all<
       BodyRow &
         Pick<
@@ -115,18 +135,10 @@ export class D1Commands implements CommandStore {
           'command_uuid' | 'request_type' | 'priority' | 'expires_at_ms' | 'deliveries' | 'not_nows'
         > & {
           farewell: OwnSign | null;
+          waiting: number;
         }
-    >(
-      `SELECT command_uuid, request_type, priority, body, sealed, expires_at_ms, deliveries, not_nows, farewell
-       FROM commands
-       WHERE udid = ? AND enrollment_id = ? AND (expires_at_ms IS NULL OR expires_at_ms > ?)
-       ORDER BY priority, place LIMIT ?`,
-      udid,
-      enrollmentId,
-      nowMs,
-      limit,
-    );
-    return rows.flatMap((row) => {
+    >(NEXT, udid, enrollmentId, nowMs, JSON.stringify(passedOver), NEXT_MAX, NEXT_BYTES_MAX);
+    const candidates = rows.flatMap((row) => {
       const body = bodyOf(row);
       if (body === null) return [];
       const { command_uuid: commandUuid, request_type: requestType, expires_at_ms: expiresAtMs } = row;
@@ -134,6 +146,8 @@ export class D1Commands implements CommandStore {
       const urgent = row.priority === URGENT;
       return [{ commandUuid, requestType, urgent, expiresAtMs, body, deliveries, notNows, farewell }];
     });
+    const waiting = rows[0]?.waiting ?? 0;
+    return { candidates, complete: waiting < NEXT_MAX && rows.length === waiting };
   }
 
   async noted(commandUuid: CommandUuid, nowMs: EpochMs): Promise<void> {

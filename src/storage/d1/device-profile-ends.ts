@@ -14,6 +14,8 @@ export function profileEnds(message: DeviceMessage): readonly Statement[] {
   switch (message.kind) {
     case 'result': {
       const { requestType, commandUuid, state, answeredAtMs: atMs } = message;
+      if (requestType === 'ProfileList' && state === 'acknowledged')
+        return [profilesGone(message.udid, atMs)];
       if (requestType !== null && !PROFILE_COMMANDS.has(requestType)) return [];
       if (state === 'acknowledged') return [profileAcknowledged(commandUuid, atMs)];
       return [profileRefused(commandUuid, deviceErrorOf(message.status, message.raw), atMs)];
@@ -46,6 +48,22 @@ function profileRefused(commandUuid: string, error: DeviceProfileError, atMs: Ep
   return {
     sql: `UPDATE device_profiles SET state = 'failed', error = ?2, changed_at_ms = ?3 WHERE command_uuid = ?1`,
     bound: [commandUuid, JSON.stringify(error), atMs],
+  };
+}
+
+/**
+ * A removal that failed and is there no more, by the list that the device has just given of all that it has. Behind the
+ * statement that records the list. Whatever else is missing stays recorded: somebody wants it there.
+ */
+function profilesGone(udid: string, atMs: EpochMs): Statement {
+  return {
+    sql: `UPDATE device_profiles SET state = 'removed', error = NULL, changed_at_ms = ?2,
+            installed_version = NULL, installed_at_ms = NULL
+          WHERE udid = ?1 AND action = 'remove' AND state = 'failed' AND changed_at_ms < ?2
+            AND EXISTS (SELECT 1 FROM inventory i
+              WHERE i.udid = ?1 AND i.section = 'profiles' AND i.complete_at_ms = ?2
+                AND NOT EXISTS (SELECT 1 FROM json_each(i.value) j WHERE j.key = payload_identifier))`,
+    bound: [udid, atMs],
   };
 }
 

@@ -63,6 +63,9 @@ const SELECT = `SELECT d.*, (
     SELECT b.enrollment_id FROM enrollments b WHERE b.udid = d.phone_udid AND b.started_at_ms <= e.started_at_ms
     ORDER BY b.started_at_ms DESC LIMIT 1)`;
 
+/** Of the newest: a watch begins with its certificate, within minutes. */
+const WATCHES_TO_COME_MAX = 4;
+
 export class D1Devices {
   readonly #db: Database;
 
@@ -79,6 +82,19 @@ export class D1Devices {
   async isKnown(udid: Udid): Promise<boolean> {
     const row = await this.#db.first('SELECT 1 AS known FROM certificates WHERE udid = ? LIMIT 1', udid);
     return row !== null;
+  }
+
+  /** Watches that this iPhone may host by now: the last with a certificate that the index does not show with it. */
+  async watchesToCome(phone: Udid): Promise<readonly Udid[]> {
+    const rows = await this.#db.all<{ udid: Udid }>(
+      `SELECT c.udid FROM certificates c
+       WHERE json_extract(c.origin, '$.phoneUdid') = ?1 AND NOT EXISTS (
+         SELECT 1 FROM devices d WHERE d.udid = c.udid AND d.phone_udid = ?1 AND d.state <> 'checked-out')
+       GROUP BY c.udid ORDER BY max(c.not_before_ms) DESC LIMIT ?2`,
+      phone,
+      WATCHES_TO_COME_MAX,
+    );
+    return rows.map((row) => row.udid);
   }
 
   async list(filter: DeviceFilter, page: PageQuery): Promise<Outcome<Page<DeviceRecord>, MalformedCursor>> {

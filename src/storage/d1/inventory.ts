@@ -84,15 +84,19 @@ function record(row: Row): InventoryRecord {
   return { section, answeredAtMs, commandUuid, completeAtMs, items, tooLarge: beyond };
 }
 
-/** What answers to queries for some items may add up to; a row of D1 holds 2 MB. */
+/** What answers to queries for some items may add up to; a row of D1 holds 2 MB, and so does any string on the way. */
 const MERGED_BYTES_MAX = SECTION_BYTES_MAX * 1.5;
 
 /** The items that were asked for by name and not answered: the device does not have them. */
 const GONE = `(SELECT json_group_object(n.value, NULL) FROM commands c, json_each(c.inventory_scope, '$.named') n
   WHERE c.command_uuid = excluded.command_uuid)`;
 
+/** NULL when it is too large, which shows before it is put together. */
 const MERGED = `iif(excluded.complete_at_ms IS NULL,
-  json_patch(json_patch(inventory.value, ${GONE}), excluded.value), excluded.value)`;
+  (SELECT iif(length(CAST(kept AS BLOB)) + length(CAST(excluded.value AS BLOB)) <= ?7,
+     json_patch(kept, excluded.value), NULL)
+   FROM (SELECT json_patch(inventory.value, ${GONE}) AS kept)),
+  excluded.value)`;
 
 /** Before the command leaves the queue, and before or after anything else of its result. */
 export function recordInventory(
@@ -131,7 +135,7 @@ export function recordInventory(
                 iif(fits, excluded.command_uuid, inventory.command_uuid),
                 iif(fits, NULL, excluded.command_uuid),
                 iif(fits, NULL, excluded.answered_at_ms)
-              FROM (SELECT m, length(CAST(m AS BLOB)) <= ?7 AS fits FROM (SELECT ${MERGED} AS m))
+              FROM (SELECT m, m IS NOT NULL AS fits FROM (SELECT ${MERGED} AS m))
             )
           WHERE excluded.answered_at_ms >= answered_at_ms`,
     bound: [commandUuid, udid, requestType, section, atMs, value, MERGED_BYTES_MAX],

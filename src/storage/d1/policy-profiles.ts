@@ -1,11 +1,12 @@
 /**
- * Profiles for the effective policy, behind declarations and by command: one statement for either, however many devices
+ * Profiles for the effective policy, behind declarations, by order and in commands: one statement for either, however many devices
  * and profiles. Sealed content comes only of those whose recorded payload types are asked for, and of these as many as
  * fit, by identifier.
  */
 import type { UploadResource } from '../../domain/admin/upload-services.ts';
-import type { Udid } from '../../domain/ids.ts';
+import type { CommandUuid, Udid } from '../../domain/ids.ts';
 import type {
+  CommandedProfile,
   DeclaredProfile,
   OrderedProfile,
   PolicyProfileStore,
@@ -33,6 +34,14 @@ interface OrderedRow {
   installed_at_ms: EpochMs | null;
   kept: number;
   relevant: number;
+  sealed: unknown;
+}
+
+interface CommandedRow {
+  udid: Udid;
+  command_uuid: CommandUuid;
+  request_type: string;
+  answered_at_ms: EpochMs;
   sealed: unknown;
 }
 
@@ -116,6 +125,36 @@ export class D1PolicyProfiles implements PolicyProfileStore {
       installedAtMs: row.installed_at_ms,
       isKept: row.kept === 1,
       relevant: row.relevant === 1,
+      sealed: row.sealed === null ? null : blob(row.sealed),
+    }));
+  }
+
+  async commanded(
+    since: ReadonlyMap<Udid, EpochMs>,
+    { commandsMax, bytesMax }: { readonly commandsMax: number; readonly bytesMax: number },
+  ): Promise<readonly CommandedProfile[]> {
+    const rows = await this.#db.all<CommandedRow>(
+      `WITH asked AS (
+         SELECT h.command_uuid, h.udid, h.request_type, h.answered_at_ms, h.number, length(h.sealed) AS size
+         FROM json_each(?1) j JOIN command_history h ON h.udid = j.value ->> 0 AND h.created_at_ms >= j.value ->> 1
+         WHERE h.state = 'acknowledged' AND h.request_type IN ('InstallProfile', 'RemoveProfile')
+           AND h.sealed IS NOT NULL
+         ORDER BY h.answered_at_ms DESC, h.number DESC LIMIT ?2
+       ), measured AS (
+         SELECT *, sum(size) OVER (ORDER BY answered_at_ms DESC, number DESC, udid) AS total FROM asked
+       )
+       SELECT m.udid, m.command_uuid, m.request_type, m.answered_at_ms,
+         iif(m.total <= ?3, (SELECT sealed FROM command_history h WHERE h.command_uuid = m.command_uuid), NULL) AS sealed
+       FROM measured m ORDER BY m.answered_at_ms, m.number, m.udid`,
+      JSON.stringify([...since]),
+      commandsMax,
+      bytesMax,
+    );
+    return rows.map((row) => ({
+      udid: row.udid,
+      commandUuid: row.command_uuid,
+      installs: row.request_type === 'InstallProfile',
+      atMs: row.answered_at_ms,
       sealed: row.sealed === null ? null : blob(row.sealed),
     }));
   }

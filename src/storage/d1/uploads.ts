@@ -157,7 +157,8 @@ export function storeUpload(
   const stored: Statement = {
     sql: `INSERT INTO uploads (identifier, resource, content_type, size, details, sealed, fingerprint, author, stored_at_ms, version)
           SELECT identifier, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
-            1 + ifnull((SELECT max(p.version) FROM device_profiles p WHERE p.identifier = ?1), 0)
+            1 + ifnull((SELECT max(max(p.version, ifnull(p.installed_version, 0)))
+              FROM device_profiles p WHERE p.identifier = ?1), 0)
           FROM declarations WHERE identifier = ?1 AND server_token = ?2
           ON CONFLICT (identifier) DO UPDATE SET content_type = excluded.content_type, size = excluded.size,
             details = excluded.details, sealed = excluded.sealed, fingerprint = excluded.fingerprint,

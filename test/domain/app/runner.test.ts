@@ -104,6 +104,34 @@ describe('a deployment', () => {
     expect(missed).toEqual([]);
   });
 
+  it('that is between two attempts to remove the iPhone’s app leaves it to a watch that came to need it', async () => {
+    const queue = new TestQueue();
+    const runner = testRunner(queue);
+    const removal = await created({ action: 'remove' });
+    const { machine } = removal;
+    const dueAtMs = epochMs(later - 1);
+    const backingOff = {
+      ...machine,
+      at: 'phone',
+      phase: 'backing-off',
+      attempt: 2,
+      orders: 2,
+      dueAtMs,
+    } as const;
+    await store.save(removal, { machine: backingOff, commandUuid: null }, null, NOW);
+    const install = await created({ watch: OTHER });
+    await runner.advance(install.deploymentId, later);
+    expect((await read(install.deploymentId)).machine).toMatchObject({ at: 'phone', phase: 'waiting' });
+    await runner.advance(removal.deploymentId, later);
+    expect(await read(removal.deploymentId)).toMatchObject({
+      machine: { state: 'done', at: 'phone' },
+      timeline: [{ step: 'phone-remove', outcome: 'skipped', reason: 'needed-by-another-watch' }],
+    });
+    await runner.advanceDue(later, 10, () => undefined);
+    expect((await read(install.deploymentId)).machine).toMatchObject({ at: 'phone', phase: 'ordered' });
+    expect(queue.commands.map(({ requestType }) => requestType)).toEqual(['InstallApplication']);
+  });
+
   it('that ended takes its command back, also after a stop', async () => {
     const queue = new TestQueue();
     const { deploymentId } = await created();
@@ -114,6 +142,19 @@ describe('a deployment', () => {
     await testRunner(queue).advanceDue(later, 10, () => undefined);
     expect(queue.commands[0]?.state).toBe('canceled');
     expect(await store.claimDue(later, later, 10)).toEqual([]);
+  });
+
+  it('that ends while its command is being queued takes that back too', async () => {
+    const queue = new TestQueue();
+    const { deploymentId } = await created();
+    queue.meanwhile = async () => {
+      queue.meanwhile = async () => undefined;
+      await testRunner(queue).apply(await read(deploymentId), { kind: 'cancel' }, later);
+      await testRunner(queue).advance(deploymentId, later);
+      expect((await read(deploymentId)).commandUuid).toBeNull();
+    };
+    await testRunner(queue).advance(deploymentId, later);
+    expect(queue.commands).toMatchObject([{ requestType: 'InstallApplication', state: 'canceled' }]);
   });
 
   it('that fails every time is no hindrance for the others', async () => {
@@ -140,11 +181,52 @@ describe('a deployment', () => {
     const queue = new TestQueue();
     const { deploymentId } = await created();
     await testRunner(queue).advance(deploymentId, later);
-    queue.enrolled = false;
+    queue.enrolled = () => false;
     await testRunner(queue).advance(deploymentId, later);
     expect((await read(deploymentId)).machine).toMatchObject({
       state: 'failed',
       reason: 'phone-not-enrolled',
     });
+  });
+
+  it('is over on the iPhone already when the watch that is to get the app leaves', async () => {
+    const queue = new TestQueue();
+    const { deploymentId } = await created();
+    await testRunner(queue).advance(deploymentId, later);
+    queue.enrolled = (udid) => udid === PHONE;
+    await testRunner(queue).advance(deploymentId, later);
+    expect((await read(deploymentId)).machine).toMatchObject({
+      ...{ state: 'failed', at: 'phone', reason: 'watch-not-enrolled' },
+    });
+    expect(queue.commands).toMatchObject([{ udid: PHONE, state: 'canceled' }]);
+  });
+
+  it('asks of both sides the enrollments that it was begun for', async () => {
+    const queue = new TestQueue();
+    const { deploymentId } = await created();
+    await testRunner(queue).advance(deploymentId, later);
+    queue.answer();
+    queue.enrolled = (_, sinceMs) => sinceMs >= NOW;
+    await testRunner(queue).advance(deploymentId, later);
+    expect((await read(deploymentId)).machine).toMatchObject({ at: 'watch', phase: 'ordered' });
+    // The watch enrolls anew while the command waits.
+    queue.enrolled = (udid, sinceMs) => udid === PHONE || sinceMs > NOW;
+    await testRunner(queue).advance(deploymentId, later);
+    expect((await read(deploymentId)).machine).toMatchObject({
+      state: 'failed',
+      reason: 'watch-not-enrolled',
+    });
+  });
+
+  it('of a removal needs the side that it works on', async () => {
+    const queue = new TestQueue();
+    const { deploymentId } = await created({ action: 'remove' });
+    queue.enrolled = (udid) => udid === WATCH;
+    for (let round = 0; round < 3; round++) {
+      await testRunner(queue).advance(deploymentId, later);
+      queue.answer();
+    }
+    expect((await read(deploymentId)).machine).toMatchObject({ at: 'phone', reason: 'phone-not-enrolled' });
+    expect(queue.commands).toMatchObject([{ udid: WATCH, requestType: 'RemoveApplication' }]);
   });
 });

@@ -97,6 +97,13 @@ describe('an app', () => {
     const told = new Told('remove', 'paired').take().report(null).tell({ kind: 'still-needed' });
     expect(told.machine).toMatchObject({ state: 'done', at: 'phone' });
     expect(told.steps.at(-1)).toBe('phone-remove skipped!needed-by-another-watch');
+    const again = new Told('remove', 'paired')
+      .take()
+      .report(null)
+      .take()
+      .tell({ kind: 'time' }, CONFIRM_PATIENCE_MS);
+    expect(again.machine).toMatchObject({ at: 'phone', phase: 'backing-off' });
+    expect(again.tell({ kind: 'still-needed' }).machine).toMatchObject({ state: 'done', at: 'phone' });
     const onto = new Told('install', 'paired').tell({ kind: 'still-needed' });
     expect(onto.steps).toEqual(['still-needed: nothing']);
   });
@@ -141,6 +148,17 @@ describe('an answer', () => {
     expect(told.machine).toMatchObject({ phase: 'confirming', state: 'running' });
     expect(told.tell({ kind: 'time' }).steps.at(-1)).toBe('→ ask watch');
     expect(told.tell({ kind: 'listed', status: null }).machine.state).toBe('done');
+  });
+
+  it('with an error to a removal of what the device goes on listing fails that attempt, not in days', () => {
+    const told = new Told('remove', 'standalone');
+    told.tell({ kind: 'begin' });
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      told.tell(error('Not now.')).tell({ kind: 'time' }).tell({ kind: 'listed', status: 'Managed' });
+      if (attempt < ATTEMPTS_MAX) told.tell({ kind: 'time' }, Number(told.machine.dueAtMs) - told.nowMs);
+    }
+    expect(told.machine).toMatchObject({ state: 'failed', reason: 'command-error', attempt: ATTEMPTS_MAX });
+    expect(told.nowMs - NOW).toBeLessThan(2 * HOUR_MS);
   });
 
   it('that it is managed already has the device asked at once: it reports only what changes', () => {
@@ -205,12 +223,12 @@ describe('time', () => {
     expect(told.tell({ kind: 'time' }, REPORT_PATIENCE_MS - 1).steps.at(-1)).toBe('time: nothing');
     told.tell({ kind: 'time' }, 1);
     const waits: number[] = [];
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < 11; i++) {
       told.tell({ kind: 'listed', status: 'Prompting' });
       waits.push((Number(told.machine.dueAtMs) - told.nowMs) / MINUTE_MS);
       told.tell({ kind: 'time' }, Number(told.machine.dueAtMs) - told.nowMs);
     }
-    expect(waits).toEqual([1, 2, 4, 8, 16, 30, 30, 30]);
+    expect(waits).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360]);
     // The first question and the first answer stand on the timeline; the rest is more of the same.
     expect(told.steps.filter((step) => !step.startsWith('→'))).toEqual([
       ...['watch-install queued', 'watch-install taken', 'time: nothing'],

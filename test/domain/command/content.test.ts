@@ -4,6 +4,7 @@ import { CommandContents } from '../../../src/domain/command/content.ts';
 import type { CommandBody } from '../../../src/domain/command/queue.ts';
 import { commandSecrets } from '../../../src/domain/command/seal.ts';
 import type { CommandUuid, Udid } from '../../../src/domain/ids.ts';
+import { type KeyMarks, StorageKey } from '../../../src/domain/storage-key.ts';
 import { importSealKey, type SealKey, sealSecret } from '../../../src/pki/seal.ts';
 import { encodeCommand } from '../../../src/protocol/mdm/connect.ts';
 import { jsonToPlist } from '../../../src/protocol/plist/json.ts';
@@ -23,9 +24,12 @@ const clear = new Map([['RequestType', 'ClearPasscode']]);
 let key: SealKey;
 let contents: CommandContents;
 
+/** No other key was ever here. */
+const marks: KeyMarks = { find: async () => null, leave: async (mark) => mark };
+
 beforeAll(async () => {
   key = await importSealKey(btoa('k'.repeat(32)));
-  contents = new CommandContents(commandSecrets(key));
+  contents = new CommandContents(commandSecrets(new StorageKey(key, marks)));
 });
 
 const damaged = ({ sealed, bytes }: CommandBody): CommandBody => ({

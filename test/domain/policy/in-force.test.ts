@@ -68,6 +68,20 @@ describe('Restrictions', () => {
     expect(standing([screen()], SCREEN, evidence(restrictions(weaker, THEN)))).toEqual(UNKNOWN);
   });
 
+  it('refutes nothing that the device reported as applied after it was asked', () => {
+    const weaker = restrictions({ allowScreenShot: true });
+    const items = { 'management.declarations': {} };
+    const seen = (atMs: number) => evidence(weaker, items, epochMs(atMs));
+    expect(standing([screen(declared)], SCREEN, seen(4000))).toMatchObject({
+      ...{ value: true, by: 'management.declarations' },
+    });
+    expect(standing([screen(declared)], SCREEN, seen(2500))).toMatchObject({
+      ...{ value: false, by: 'Restrictions' },
+    });
+    const mirrored = screen({ ...declared, via: 'mirror' });
+    expect(standing([mirrored], SCREEN, seen(4000))).toMatchObject({ value: false, by: 'Restrictions' });
+  });
+
   it('refutes nothing that was installed after it was asked', () => {
     const late = { confirmed: { by: 'InstallProfile', asOfMs: epochMs(4000) } } as const;
     const seen = evidence(restrictions({ allowScreenShot: true }));
@@ -146,6 +160,29 @@ describe('the source that wins', () => {
       value: true,
       by: 'InstallProfile',
     });
+  });
+});
+
+describe('a profile that the device lists', () => {
+  const named = { payloadIdentifier: 'com.example.p' };
+  const there = (asOfMs = NOW) => evidence(listed(['com.example.p'], asOfMs));
+
+  it('may be of another version than the one that is ordered or declared anew', () => {
+    expect(standing([screen(named)], SCREEN, there())).toEqual(UNKNOWN);
+  });
+
+  it('was listed before it was confirmed, and counts as confirmed', () => {
+    expect(standing([screen({ ...named, ...installed })], SCREEN, there(THEN))).toEqual({
+      ...{ value: true, by: 'InstallProfile', asOfMs: CHANGED },
+    });
+  });
+
+  it('is one of two of that name, and nobody knows which', () => {
+    const other = source(POLICY, { minLength: 6 }, { ...named, ...declared });
+    const two = [screen({ ...named, ...installed }), other];
+    expect(standing(two, SCREEN, there())).toEqual(UNKNOWN);
+    const removing = source(POLICY, { minLength: 6 }, { ...named, because: 'removing' });
+    expect(standing([screen({ ...named, ...installed }), removing], SCREEN, there()).value).toBe(true);
   });
 });
 

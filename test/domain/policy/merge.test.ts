@@ -318,6 +318,15 @@ describe('what cannot be said', () => {
     expect(rows).toMatchObject([{ value: null, decided: false }]);
   });
 
+  it('is not certain of a list to which something is added that may be mirrored', () => {
+    const list = (ids: string[], over = {}) => source(RESTRICTIONS, { blockedAppBundleIDs: ids }, over);
+    const mirrored = { device: PHONE, via: 'mirror' } as const;
+    const [more] = mergeRows(judged([list(['a']), list(['b'], mirrored)], PHONE_27));
+    expect(more).toMatchObject({ value: ['a', 'b'], own: ['a'], certain: false });
+    const [same] = mergeRows(judged([list(['a']), list(['a'], mirrored)], PHONE_27));
+    expect(same).toMatchObject({ value: ['a'], certain: true });
+  });
+
   it('is not certain of a limit beside an undocumented zero', () => {
     const row = rowsOf([source(POLICY, { maxInactivity: 0 }), source(POLICY, { maxInactivity: 5 })]).get(
       'passcode/maxInactivity',

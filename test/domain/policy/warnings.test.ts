@@ -153,10 +153,13 @@ describe('an iPhone', () => {
   });
 });
 
-it('names rules that stay on the watch: those that its iPhone does not have likewise', () => {
-  const watch = mergeRows(judged([source(POLICY, { minLength: 6, maxFailedAttempts: 5 })]));
-  const phone = mergeRows(judged([source(POLICY, { minLength: 6 }, { device: PHONE })], PHONE_27));
-  expect(watchOnly(watch, phone)).toEqual([{ kind: 'watch-only', keys: ['passcode/maxFailedAttempts'] }]);
+it('names rules that stay on the watch: those that its iPhone does not have as strictly', () => {
+  const own = { minLength: 6, maxFailedAttempts: 5, maxGracePeriod: 3, maxInactivity: 5, pinHistory: 2 };
+  const theirs = { minLength: 6, maxGracePeriod: 4, maxInactivity: 0, pinHistory: 3 };
+  const watch = mergeRows(judged([source(POLICY, own)]));
+  const phone = mergeRows(judged([source(POLICY, theirs, { device: PHONE })], PHONE_27));
+  const keys = ['passcode/maxFailedAttempts', 'passcode/maxGracePeriod', 'passcode/maxInactivity'];
+  expect(watchOnly(watch, phone)).toEqual([{ kind: 'watch-only', keys }]);
   expect(watchOnly([], phone)).toEqual([]);
 });
 

@@ -99,7 +99,7 @@ describe('a built profile', () => {
     expect((await built({ ...DRAFT, payloads: turned })).profile).toEqual(once.profile);
   });
 
-  it('keeps the UUIDs when its content changes, and no other when its identifier does', async () => {
+  it('keeps its payloads’ UUIDs when its content changes, and none when its identifier does', async () => {
     const once = await built(DRAFT);
     const changed = await built({
       ...DRAFT,
@@ -107,6 +107,9 @@ describe('a built profile', () => {
       payloads: [scep('identity'), office('identity')],
     });
     expect(changed.payloads).toEqual(once.payloads);
+    // By its own a device's ProfileList tells versions apart.
+    expect(changed.payloadUuid).not.toBe(once.payloadUuid);
+    expect((await built(DRAFT)).payloadUuid).toBe(once.payloadUuid);
     const moved = await built(DRAFT, { identifier: 'com.example.other' });
     const uuids = (one: typeof once) => [
       one.payloadUuid,
@@ -325,8 +328,13 @@ describe('a description', () => {
 
   it('that ends before it begins is warned of', async () => {
     const payloads = [restrict(ok)];
-    expect((await judge({ removalDate: NOW, payloads })).warnings).toEqual(['expired removalDate']);
-    expect((await judge({ removalDate: epochMs(NOW + 1000), payloads })).warnings).toEqual([]);
+    expect((await judge({ removalDate: NOW, payloads })).warnings).toEqual([
+      'ends-by-itself removalDate',
+      'expired removalDate',
+    ]);
+    expect((await judge({ removalDate: epochMs(NOW + 1000), payloads })).warnings).toEqual([
+      'ends-by-itself removalDate',
+    ]);
   });
 });
 

@@ -1,13 +1,12 @@
 /** Certificate payloads: every way to write one, what is not one, and what is out of date. */
 import { describe, expect, it } from 'vitest';
 import { buildProfile } from '../../../src/domain/profile/build.ts';
-import { sha256Hex } from '../../../src/pki/digest.ts';
 import { parsePem } from '../../../src/pki/pem.ts';
 import { type JsonObject, plistToJson } from '../../../src/protocol/plist/json.ts';
 import { parsePlist } from '../../../src/protocol/plist/parse.ts';
 import { type Bytes, toBase64, utf8 } from '../../../src/std/bytes.ts';
 import { epochMs } from '../../../src/std/time.ts';
-import { build, IDENTIFIER, judge, payload } from '../../support/profiles.ts';
+import { build, DIGESTS, IDENTIFIER, judge, payload } from '../../support/profiles.ts';
 import vectors from '../../vectors/pkcs12/openssl.json';
 import keyPem from '../../vectors/scep/ca.key.pem?raw';
 import caPem from '../../vectors/scep/ca.pem?raw';
@@ -84,7 +83,7 @@ describe('a certificate', () => {
       ...[ROOT, PKCS1, PEM].map((type, index) => payload(type, { PayloadContent: caPem }, `c${index}`)),
       payload(PKCS12, identity, 'identity'),
     ];
-    const options = { identifier: IDENTIFIER, allowUnknown: false, nowMs: epochMs(at), sha256Hex };
+    const options = { identifier: IDENTIFIER, allowUnknown: false, nowMs: epochMs(at), ...DIGESTS };
     const outcome = await buildProfile({ displayName: 'a', payloads }, options);
     const warnings = outcome.ok ? outcome.value.warnings : [];
     for (const index of payloads.keys()) {

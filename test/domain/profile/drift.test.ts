@@ -77,6 +77,18 @@ describe('what a device lists', () => {
       [['com.example.profile', 'uuid-2']],
       [['unknown', 'com.example.profile']],
     ],
+    [
+      'although nothing is known to have installed it',
+      { state: 'failed', installedVersion: null },
+      [['com.example.profile', 'uuid-2']],
+      [['unknown', 'com.example.profile']],
+    ],
+    [
+      'without one that is declared',
+      { via: 'declaration', orderedAtMs: null, changedAtMs: null, installedAtMs: null },
+      [],
+      [],
+    ],
     ['while it is ordered', { state: 'ordered', installedVersion: null }, [], []],
     [
       'under a version whose UUID is not known',

@@ -287,7 +287,7 @@ describe('Per-app VPN', () => {
     };
     expect(await judged(whole, always, 'iOS')).toEqual({
       problems: [],
-      warnings: ['watch-pairing VPNType on iOS'],
+      warnings: ['always-on-vpn VPNType'],
     });
     const custom = { UserDefinedName: 'VPN', VPNType: 'VPN', VPN: {} };
     expect((await judged(whole, custom, 'iOS')).problems).toEqual(['needed VPNSubType']);
@@ -401,7 +401,7 @@ describe('restrictions', () => {
   });
 
   it('warn of what ends the pairing', async () => {
-    const warnings = ['watch-pairing allowPairedWatch on iOS'];
+    const warnings = ['unpairs-watches allowPairedWatch'];
     expect(await judged(type, { allowPairedWatch: false }, 'iOS')).toEqual({ problems: [], warnings });
     expect(await judged(type, { allowPairedWatch: true }, 'iOS')).toEqual({ problems: [], warnings: [] });
   });

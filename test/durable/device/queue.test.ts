@@ -3,14 +3,12 @@
  * enrollments that end in the middle, evictions and outages.
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
-import { env } from 'cloudflare:workers';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CommandContents } from '../../../src/domain/command/content.ts';
 import type { CommandStore } from '../../../src/domain/command/ports.ts';
 import { commandSecrets } from '../../../src/domain/command/seal.ts';
 import { CommandQueue } from '../../../src/domain/command/service.ts';
 import type { CommandUuid } from '../../../src/domain/ids.ts';
-import { importSealKey } from '../../../src/pki/seal.ts';
 import type { PlistDict } from '../../../src/protocol/plist/value.ts';
 import { addMs, DAY_MS, epochMs, HOUR_MS, MINUTE_MS } from '../../../src/std/time.ts';
 import { D1Commands } from '../../../src/storage/d1/commands.ts';
@@ -29,6 +27,7 @@ import {
   START,
   session,
   stateOf,
+  storageKey,
   withoutSubscriptions,
 } from '../../support/device.ts';
 import { refusal, value } from '../../support/pairing.ts';
@@ -56,7 +55,7 @@ async function slowQueue(before: () => Promise<void>): Promise<CommandQueue> {
       return (...args: unknown[]) => before().then(() => method(...args));
     },
   });
-  const contents = new CommandContents(commandSecrets(await importSealKey(env.STORAGE_KEY)));
+  const contents = new CommandContents(commandSecrets(storageKey));
   return new CommandQueue({ ...fleet, contents, store, devices });
 }
 
@@ -167,6 +166,22 @@ describe('delivery', () => {
     expect(await connect(device, 'Acknowledged', uuid)).toBeNull();
     expect(await stateOf(device, uuid)).toBe('acknowledged');
   });
+});
+
+it('wakes a device again if all that it was to choose from ended in that moment, and more waits', async () => {
+  const device = await enrolledDevice();
+  const all: CommandUuid[] = [];
+  for (let one = 0; one < 9; one++) all.push(await queueCommand(device, { uuid: `${device.udid}/${one}` }));
+  const idle = { status: 'Idle', commandUuid: null, raw: new Uint8Array(0), facts: null } as const;
+  const step = value(await device.object.report(device.pin, idle, START));
+  if (step.kind !== 'fetch') throw new Error('nothing is asked of D1');
+  const shown = await fleet.store.next(device.udid, step.enrollmentId, START, step.passedOver);
+  for (const { commandUuid } of shown.candidates) await device.object.cancel(commandUuid, START);
+  const offer = { ...shown, workTold: step.workTold, lastStatus: 'Idle' } as const;
+  expect(value(await device.object.offer(device.pin, offer, START))).toBeNull();
+  await device.object.flush();
+  expect(wakes(device.udid)).toBe(1);
+  expect(await session(device)).toEqual([all.at(-1)]);
 });
 
 describe('results', () => {
@@ -308,6 +323,18 @@ describe('a cancellation', () => {
     expect(refusal(await fleet.commands.cancel(device.udid, uuid, START))).toMatchObject({
       state: 'canceled',
     });
+  });
+
+  it('of a command that was queued only after it holds, once it is said again', async () => {
+    const device = await enrolledDevice();
+    const uuid = crypto.randomUUID().toUpperCase() as CommandUuid;
+    expect(await device.stub.cancel(uuid, START)).toBe(true);
+    await device.stub.flush();
+    await queueCommand(device, { uuid });
+    expect(await session(device)).toEqual([]);
+    expect(await device.stub.cancel(uuid, START)).toBe(true);
+    await device.stub.flush();
+    expect(await stateOf(device, uuid)).toBe('canceled');
   });
 
   it('of a command that was put off holds', async () => {

@@ -5,7 +5,9 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { CommandUuid } from '../../../src/domain/ids.ts';
+import { deviceSeal } from '../../../src/domain/enrollment/device-seal.ts';
+import { VerifiedDevice } from '../../../src/domain/identity/verified-device.ts';
+import type { CommandUuid, Udid } from '../../../src/domain/ids.ts';
 import init from '../../../src/durable/device/schema/0001_init.sql';
 import status from '../../../src/durable/device/schema/0002_status.sql';
 import statusOutbox from '../../../src/durable/device/schema/0003_status_outbox.sql';
@@ -20,6 +22,7 @@ import { readUtf8, toBase64, utf8 } from '../../../src/std/bytes.ts';
 import { addMs, MINUTE_MS } from '../../../src/std/time.ts';
 import { recordDeviceMessages } from '../../../src/storage/d1/device-outbox.ts';
 import { D1Events } from '../../../src/storage/d1/events.ts';
+import { commandsFor } from '../../../src/wiring.ts';
 import {
   breakD1,
   commandIn,
@@ -33,8 +36,10 @@ import {
   orderFor,
   queueCommand,
   START,
+  scheduled,
   session,
   stateOf,
+  storageKeyOf,
   type TestDevice,
   tokens,
   withoutSubscriptions,
@@ -91,6 +96,41 @@ async function kept(device: TestDevice): Promise<string> {
 const record = (device: TestDevice, uuid: CommandUuid) => fleet.commands.find(device.udid, uuid, START);
 const spoil = (sql: string, uuid: CommandUuid) => database.run(sql, uuid);
 const text = async (device: TestDevice) => readUtf8((await exchange(device, 'Idle', null)) ?? utf8('')) ?? '';
+
+describe('a deployment with another storage key', () => {
+  const wrongly = () => storageKeyOf(toBase64(utf8('w'.repeat(32))));
+  const unavailable = (work: Promise<unknown>) =>
+    expect(work).rejects.toMatchObject({ name: 'Unavailable', code: 'storage-key' });
+
+  it('ends no command, takes none, and goes on where it was once the right key is back', async () => {
+    const device = await enrolledDevice();
+    const [first, second] = [await order(device, 'First'), await order(device, 'Second')];
+    const { channel, commands } = commandsFor(env, scheduled, await wrongly());
+    const idle = {
+      udid: device.udid,
+      status: 'Idle',
+      commandUuid: null,
+      errorChain: [],
+      userId: null,
+    } as const;
+    const report = { ...idle, content: new Map(), raw: utf8('') };
+    for (let times = 0; times < 3; times++)
+      await unavailable(channel.connect(new VerifiedDevice(device.udid, device.pin), report, START));
+    const more = orderFor(device, `${device.udid}/more` as CommandUuid);
+    await unavailable(commands.enqueue(more, START));
+    expect(await session(device)).toEqual([first, second]);
+    expect([await stateOf(device, first), await stateOf(device, second)]).toEqual([
+      'acknowledged',
+      'acknowledged',
+    ]);
+  });
+
+  it('puts no unlock token in the place of the one that opens', async () => {
+    await order(await enrolledDevice(), 'Example');
+    const seal = deviceSeal(await wrongly());
+    await unavailable(seal.seal('DEVICE' as Udid, 'unlock-token', utf8(TOKEN)));
+  });
+});
 
 describe('what a command says', () => {
   it('is in clear nowhere from the order to the answer, and reaches the device', async () => {

@@ -1,6 +1,6 @@
 /** Apps and their packages through the admin API and the installer's URLs: the whole Worker, real D1 and R2. */
 
-import { createMessageBatch } from 'cloudflare:test';
+import { createExecutionContext, createMessageBatch, createScheduledController } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
@@ -219,6 +219,9 @@ describe('a package', () => {
       '1000',
       'bytes',
     ]);
+    const ranged = await fetchIt(url, { Range: 'bytes=0-9' }, 'HEAD');
+    expect([ranged.status, ranged.headers.get('Content-Length')]).toEqual([200, '1000']);
+    expect(part.headers.get('Cache-Control')).toBe('no-store');
     expect((await fetchIt(url, {}, 'PUT')).status).toBe(405);
   });
 
@@ -299,18 +302,32 @@ describe('a package', () => {
     expect((await call('GET', `/apps/${id}`)).body.package).toBeNull();
   });
 
-  it('cannot be kept by a server without a bucket, which says so', async () => {
-    const { Packages } = await import('../../../src/domain/app/packages.ts');
-    const never = () => {
-      throw new Error('nothing is asked for');
+  it('cannot be kept by a server without a bucket, which says so, and everything else works', async () => {
+    const id = await putNew({ ...STANDALONE, source });
+    await upload(id, ipa(100));
+    const manifest = await manifestUrl(id);
+    const url = packageUrl(await (await fetchIt(manifest)).text());
+    const without = { ...env, PACKAGES: undefined } as unknown as Env;
+    const ask = (method: string, path: string, body: BodyInit | null = null) => {
+      const headers = { Authorization: `Bearer ${env.ADMIN_KEY}` };
+      const request = new Request(path, { method, headers, body });
+      return worker.fetch(request, without, createExecutionContext());
     };
-    const packages = new Packages({
-      ...{ store: {} as never, bucket: null, urls: {} as never, startHash: never, newUuid: never },
-    });
-    const parts = (async function* () {})();
-    const answer = await packages.upload('a.b', { bundleVersion: '1', parts }, epochMs(0));
-    expect(answer).toMatchObject({ ok: false, refusal: { kind: 'packages-not-configured' } });
-    expect(await packages.sweep(epochMs(0))).toBe(0);
+    const api = `${env.PUBLIC_URL}/api/v1/apps/${id}`;
+    const refused = await ask('PUT', `${api}/package?bundleVersion=2`, ipa(100));
+    expect([refused.status, ((await refused.json()) as { type: string }).type]).toEqual([
+      501,
+      'urn:escapement:problem:packages-not-configured',
+    ]);
+    for (const [method, path] of [
+      ...[['GET', manifest] as const, ['HEAD', manifest] as const],
+      ...[['GET', url] as const, ['HEAD', url] as const],
+    ])
+      expect((await ask(method, path)).status, `${method} ${path}`).toBe(404);
+    await worker.scheduled(createScheduledController(), without);
+    await worker.queue(deploymentsMessage(), without);
+    expect((await ask('GET', api)).status).toBe(200);
+    expect((await ask('DELETE', api)).status).toBe(204);
   });
 });
 
@@ -347,15 +364,29 @@ describe('a deployment', () => {
       return Map.groupBy(body.items as { phase: string }[], ({ phase }) => phase);
     };
     expect((await phases()).get('waiting')).toHaveLength(2);
-    const batch = createMessageBatch<FanoutMessage>('escapement-fanout', [
-      { id: 'a', timestamp: new Date(), attempts: 1, body: { kind: 'deployments' } },
-    ]);
-    await worker.queue(batch, env);
+    await worker.queue(deploymentsMessage(), env);
     expect((await phases()).get('ordered')).toHaveLength(12);
     // Said again, the request finds what it made.
     const again = await call('POST', `/apps/${id}/deployments`, order, key);
     expect(again.body.items).toEqual(many.body.items);
     expect((await call('GET', `/apps/${id}`)).body.deployments).toMatchObject({ running: 12, superseded: 0 });
+  });
+
+  it('is one of thirty that a message carries on, within the statements that D1 allows an invocation', async () => {
+    const id = await putNew();
+    const watches = await Promise.all(Array.from({ length: 43 }, () => enrolledDevice()));
+    const devices = watches.map(({ udid }) => udid);
+    await call('POST', `/apps/${id}/deployments`, { action: 'install', devices });
+    const asked = vi.spyOn(env.FANOUT, 'send');
+    const prepared = vi.spyOn(env.DB, 'prepare');
+    await worker.queue(deploymentsMessage(), env);
+    expect(prepared.mock.calls.length).toBeGreaterThan(30 * 5);
+    expect(prepared.mock.calls.length).toBeLessThan(1000);
+    expect(asked).toHaveBeenCalledWith({ kind: 'deployments' });
+    for (const spy of [asked, prepared]) spy.mockRestore();
+    const { body } = await call('GET', `/apps/${id}/deployments?limit=50`);
+    const waiting = (body.items as { phase: string }[]).filter(({ phase }) => phase === 'waiting');
+    expect(waiting).toHaveLength(3);
   });
 
   it('is refused for what is no app, no device, or no such deployment', async () => {
@@ -384,6 +415,13 @@ describe('a deployment', () => {
     expect(both.kind).toBe('invalid');
   });
 });
+
+function deploymentsMessage() {
+  const body = { kind: 'deployments' } as const;
+  return createMessageBatch<FanoutMessage>('escapement-fanout', [
+    { id: 'a', timestamp: new Date(), attempts: 1, body },
+  ]);
+}
 
 async function manifestUrl(id: string, lifeMs = 60_000): Promise<string> {
   const found = await (await servicesFor(env)).admin.apps.find(id);

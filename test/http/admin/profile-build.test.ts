@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import page from '../../../docs/api.md?raw';
 import { parsePem } from '../../../src/pki/pem.ts';
 import { type Bytes, toBase64 } from '../../../src/std/bytes.ts';
-import { examplesOf } from '../../support/profiles.ts';
+import { build as buildHere, examplesOf } from '../../support/profiles.ts';
 import {
   CREATE,
   call,
@@ -76,7 +76,7 @@ describe('the examples of docs/api.md', () => {
         body: { payloadIdentifier: id, signed: false },
       });
       // The examples' certificates are fixed, and the clock is not.
-      const warnings = stored.body.built.warnings.map(({ rule }: Document) => rule);
+      const warnings = stored.body.warnings.map(({ rule }: Document) => rule);
       expect(warnings.filter((rule: string) => !/^(expired|not-yet-valid)$/.test(rule))).toEqual([]);
       expect((await call('GET', `${profile(id)}/content`)).text).toBe(built.text);
     },
@@ -96,15 +96,16 @@ describe('a description', () => {
         payloadTypes: ['com.apple.wifi.managed'],
       },
     });
-    expect(created.body.built).toMatchObject({ payloads: [{ name: 'wifi' }], warnings: [] });
+    expect(created.body).toMatchObject({ payloads: [{ name: 'wifi' }], warnings: [] });
     const again = await put(id, { payloads: WIFI.payloads, displayName: 'Office' });
     expect(again).toMatchObject({ status: 200, etag: created.etag });
     const changed = await put(id, { ...WIFI, displayName: 'Other' }, REPLACE);
     expect(changed.status).toBe(200);
     expect(changed.etag).not.toBe(created.etag);
-    expect(changed.body.payloadUuid).toBe(created.body.payloadUuid);
+    expect(changed.body.payloadUuid).not.toBe(created.body.payloadUuid);
+    expect(changed.body.payloads).toEqual(created.body.payloads);
     const { body } = await call('GET', profile(id));
-    expect(body).toMatchObject({ displayName: 'Other', payloadUuid: created.body.payloadUuid });
+    expect(body).toMatchObject({ displayName: 'Other', payloadUuid: changed.body.payloadUuid });
     expect((await call('GET', declaration(id))).body).toMatchObject({
       type: 'com.apple.configuration.legacy',
     });
@@ -116,7 +117,7 @@ describe('a description', () => {
     const { text } = await call('GET', `${profile(id)}/content`);
     const uploaded = await putProfile(id, text, CREATE);
     expect(uploaded.status).toBe(200);
-    expect(uploaded.body).not.toHaveProperty('built');
+    expect(uploaded.body).not.toHaveProperty('payloads');
     expect((await putProfile(id, text.replace('>Office<', '>Other<'), REPLACE)).status).toBe(200);
     expect((await put(id, WIFI, REPLACE)).body.displayName).toBe('Office');
   });
@@ -202,6 +203,37 @@ describe('a description', () => {
       'reserved-identifier',
     );
     expect((await build({ ...WIFI, identifier: 'a\n' })).kind).toBe('malformed-identifier');
+  });
+
+  it('is told of once, in its own words, and of what a device would make of it', async () => {
+    const id = fresh('warned');
+    const passcode = {
+      type: 'com.apple.mobiledevice.passwordpolicy',
+      keys: { forcePIN: true, minLength: 4 },
+    };
+    const restrictions = { type: 'com.apple.applicationaccess', keys: { allowPairedWatch: false } };
+    const named = [passcode, restrictions, passcode].map((one, at) => ({ ...one, name: `n${at}` }));
+    const draft = { displayName: 'W', platform: 'iOS', removalDate: '2099-01-01T00:00:00Z', payloads: named };
+    const stored = await put(id, draft, CREATE, '?unpairsWatches=true');
+    const places = stored.body.warnings.map(({ rule, path }: Document) => `${rule} ${path}`);
+    expect(places.sort()).toEqual([
+      'ends-by-itself removalDate',
+      'mirrored payloads[0].keys.forcePIN',
+      'mirrored payloads[2].keys.forcePIN',
+      'several-passcode-payloads payloads[2].type',
+      'unpairs-watches payloads[1].keys.allowPairedWatch',
+    ]);
+    expect((await build({ ...draft, identifier: id })).body.warnings).toEqual(stored.body.warnings);
+  });
+});
+
+describe('the PayloadUUID of a described profile', () => {
+  it('follows from its content under a key: without it no secret can be tried against it', async () => {
+    const { body } = await build(WIFI);
+    const keyless = await buildHere(WIFI, { identifier: 'com.example.build' });
+    expect(keyless).toMatchObject({ ok: true, value: { payloads: body.payloads } });
+    expect(body.payloadUuid).not.toBe(keyless.ok && keyless.value.payloadUuid);
+    expect((await build(WIFI)).body.payloadUuid).toBe(body.payloadUuid);
   });
 });
 

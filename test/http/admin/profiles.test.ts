@@ -6,6 +6,7 @@ import {
   CREATE,
   call,
   type Document,
+  declaration,
   fresh,
   mobileConfig,
   payload,
@@ -24,6 +25,7 @@ beforeAll(async () => {
 });
 
 const FALSE = '<false/>';
+const UNPAIRS = payload('com.apple.applicationaccess', { allowPairedWatch: FALSE });
 
 /** A profile of its own PayloadIdentifier, stored under `id`. */
 function xmlOf(id: string, number = 1, payloads: readonly Record<string, string>[] = [WIFI]): string {
@@ -31,9 +33,13 @@ function xmlOf(id: string, number = 1, payloads: readonly Record<string, string>
   return mobileConfig(payloads, more);
 }
 
-async function stored(name: string, payloads?: readonly Record<string, string>[]): Promise<string> {
+async function stored(
+  name: string,
+  payloads?: readonly Record<string, string>[],
+  query?: string,
+): Promise<string> {
   const id = fresh(name);
-  const put = await putProfile(id, xmlOf(id, 1, payloads));
+  const put = await putProfile(id, xmlOf(id, 1, payloads), CREATE, query);
   if (put.status !== 201) throw new Error(put.text);
   return id;
 }
@@ -140,6 +146,27 @@ describe('versions of a profile', () => {
   });
 });
 
+describe('a profile that unpairs watches', () => {
+  it('is stored, and restored, for whoever says so: a set gives it out without asking again', async () => {
+    const id = fresh('ban');
+    const refused = await putProfile(id, xmlOf(id, 1, [UNPAIRS]));
+    expect([refused.status, refused.kind]).toEqual([422, 'unpairs-watches']);
+    expect((await call('GET', declaration(id))).status).toBe(404);
+    const said = '?unpairsWatches=true';
+    const taken = await putProfile(id, xmlOf(id, 1, [UNPAIRS]), CREATE, said);
+    expect([taken.status, taken.body.warnings]).toMatchObject([201, [{ rule: 'unpairs-watches' }]]);
+    await putProfile(id, xmlOf(id, 2), REPLACE);
+    expect((await putProfile(id, xmlOf(id, 1, [UNPAIRS]), REPLACE)).kind).toBe('unpairs-watches');
+    const restore = (query = '') =>
+      call('POST', `${profile(id)}/versions/1/restore${query}`, undefined, REPLACE);
+    expect((await restore()).kind).toBe('unpairs-watches');
+    const restored = await restore(said);
+    expect([restored.status, restored.body.version, restored.body.warnings, restored.body.platforms]).toEqual(
+      [200, 3, taken.body.warnings, taken.body.platforms],
+    );
+  });
+});
+
 describe('a binary property list', () => {
   /** `bplist00` of {"PayloadType": "Configuration", …} as Python's plistlib writes it. */
   const binary = Uint8Array.fromBase64(
@@ -194,7 +221,7 @@ describe('an order for a device', () => {
   });
 
   it('that would unpair a watch needs the serial number of the iPhone', async () => {
-    const id = await stored('unpairs', [payload('com.apple.applicationaccess', { allowPairedWatch: FALSE })]);
+    const id = await stored('unpairs', [UNPAIRS], '?unpairsWatches=true');
     expect((await call('GET', profile(id))).body.warnings).toMatchObject([{ rule: 'unpairs-watches' }]);
     const refused = await install(phone, id);
     expect([refused.status, refused.kind, refused.body.causes]).toEqual([
@@ -209,6 +236,17 @@ describe('an order for a device', () => {
     ).not.toContain(id);
     const confirmed = await install(phone, id, { confirm: { serial: 'SERIAL0001' } });
     expect([confirmed.status, confirmed.body.causes]).toEqual([201, refused.body.causes]);
+  });
+
+  it('of an Always-On VPN is warned of on an iPhone, as its command is', async () => {
+    const vpn = payload('com.apple.vpn.managed', {
+      VPNType: text('AlwaysOn'),
+      UserDefinedName: text('VPN'),
+      AlwaysOn: '<dict><key>TunnelConfigurations</key><array/></dict>',
+    });
+    const id = await stored('always', [vpn]);
+    const ordered = await install(phone, id);
+    expect([ordered.status, ordered.body.warnings]).toMatchObject([201, [{ kind: 'always-on-vpn' }]]);
   });
 
   it.each([
@@ -306,6 +344,19 @@ describe('a stored profile that devices are to have', () => {
       counts: { ordered: 2 },
     });
     expect((await call('GET', `${profile(fresh('none'))}/devices`)).kind).toBe('unknown-upload');
+  });
+
+  it('is counted on, when it is stored anew, from the highest version that they have or are to have', async () => {
+    const id = await stored('anew');
+    for (const n of [2, 3]) await putProfile(id, xmlOf(id, n), REPLACE);
+    await install(watch, id);
+    await env.DB.prepare(
+      "UPDATE device_profiles SET state = 'failed', version = 1, installed_version = 3 WHERE identifier = ?",
+    )
+      .bind(id)
+      .run();
+    await call('DELETE', `${profile(id)}?force=true`);
+    expect((await putProfile(id, xmlOf(id, 4))).body.version).toBe(4);
   });
 
   it('keeps its PayloadIdentifier as long as they have it', async () => {

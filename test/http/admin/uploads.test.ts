@@ -325,6 +325,30 @@ describe('an asset', () => {
     expect([status, problem.errors]).toEqual([400, [{ path, expected: expect.stringMatching(expected) }]]);
   });
 
+  it('of data that is a profile is refused when it would manage the device or unpair its watch', async () => {
+    const put = (xml: string) => {
+      const data = { type: TYPE.data, contentType: 'application/xml', data: toBase64(utf8(xml)) };
+      return call('PUT', asset(fresh('profile')), data, CREATE);
+    };
+    const ban = payload('com.apple.applicationaccess', { allowPairedWatch: '<false/>' });
+    const own = (await import('../../../src/protocol/profile/enrollment-profile.ts'))
+      .ENROLLMENT_PROFILE_IDENTIFIER;
+    const grave = [
+      mobileConfig([payload('com.apple.mdm')]),
+      mobileConfig([WIFI], { PayloadIdentifier: text(own) }),
+      mobileConfig([ban]),
+    ];
+    for (const xml of grave) {
+      const refused = await put(xml);
+      expect([refused.status, refused.kind, refused.body?.errors?.[0]?.path]).toEqual([
+        422,
+        'unreadable-upload',
+        '/data',
+      ]);
+    }
+    expect((await put(mobileConfig())).status).toBe(201);
+  });
+
   it('may have 1 MiB and not an octet more', async () => {
     const put = (size: number) =>
       call(

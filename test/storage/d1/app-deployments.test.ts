@@ -205,6 +205,75 @@ describe('the iPhone’s app', () => {
     await finish(await created({ watch: OTHER, action: 'remove' }));
     expect(await removal()).toBe('saved');
   });
+
+  it('is needed by a watch that it is being removed from, until it is off that', async () => {
+    await finish(await created({ watch: OTHER }));
+    const theirs = await created({ watch: OTHER, action: 'remove' });
+    expect(await removal()).toBe('needed');
+    const offTheWatch = { ...theirs.machine, at: 'phone' } as const;
+    expect(await store.save(theirs, { machine: offTheWatch, commandUuid: null }, null, NOW)).toBe('saved');
+    expect(await removal()).toBe('saved');
+    const failed = { ...offTheWatch, state: 'failed', phase: 'over' } as const;
+    await store.save(await read(theirs.deploymentId), { machine: failed, commandUuid: null }, null, NOW);
+    expect(await removal()).toBe('saved');
+  });
+
+  it('is needed by a watch that enrolled anew and then got it by an attempt that an administrator repeated', async () => {
+    const other = await created({ watch: OTHER });
+    await env.DB.exec(`UPDATE devices SET enrolled_at_ms = ${NOW + 1} WHERE udid = 'WATCH-0002'`);
+    const done = { ...other.machine, at: 'watch', state: 'done', phase: 'over', dueAtMs: null } as const;
+    await store.save(other, { machine: done, commandUuid: null }, null, epochMs(NOW + 2));
+    expect(await removal()).toBe('needed');
+  });
+});
+
+describe('an event', () => {
+  interface Told {
+    readonly udid: string;
+    readonly kind: string;
+    readonly data: string;
+  }
+  const told = async () => {
+    const rows = await database.all<Told>('SELECT udid, kind, data FROM events ORDER BY id');
+    return rows.map(({ udid, kind, data }) => [udid, kind, JSON.parse(data)]);
+  };
+  beforeEach(() => env.DB.exec('DELETE FROM events'));
+
+  it('tells of another side, of the end, and of a successor, once each', async () => {
+    const first = await created();
+    await begin(first);
+    const seen = await read(first.deploymentId);
+    expect(await told()).toEqual([]);
+    const onWatch = { ...newMachine('install', 'paired', NOW), at: 'watch' } as const;
+    const write = () => store.save(seen, { machine: onWatch, commandUuid: null }, null, NOW);
+    expect(await Promise.all([write(), write()])).toEqual(expect.arrayContaining(['saved', 'stale']));
+    const about = { deploymentId: first.deploymentId, app: APP, action: 'install' };
+    const moved = [WATCH, 'deployment-changed', { ...about, state: 'running', side: 'watch', reason: null }];
+    expect(await told()).toEqual([moved]);
+    const second = await created({ action: 'remove' });
+    const superseded = [
+      WATCH,
+      'deployment-changed',
+      { ...about, state: 'superseded', side: 'watch', reason: null },
+    ];
+    expect(await told()).toEqual([moved, superseded]);
+    const failed = { ...second.machine, state: 'failed', phase: 'over', reason: 'command-error' } as const;
+    await store.save(second, { machine: failed, commandUuid: null }, null, NOW);
+    expect((await told()).at(-1)).toMatchObject([
+      ...[WATCH, 'deployment-changed'],
+      { deploymentId: second.deploymentId, action: 'remove', state: 'failed', reason: 'command-error' },
+    ]);
+    expect(await told()).toHaveLength(3);
+  });
+
+  it('is not told of a write that came too late', async () => {
+    const seen = await created();
+    // A mark made it the next revision.
+    await recordDeviceMessages(database, [{ kind: 'reset', udid: WATCH, enrollmentId: 'E', atMs: NOW }]);
+    const machine = { ...seen.machine, state: 'canceled', phase: 'over', dueAtMs: null } as const;
+    expect(await store.save(seen, { machine, commandUuid: null }, null, NOW)).toBe('stale');
+    expect(await told()).toEqual([]);
+  });
 });
 
 describe('history', () => {

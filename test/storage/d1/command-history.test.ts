@@ -60,8 +60,14 @@ const end = (...uuids: string[]) =>
     })),
   );
 
-const order = async () =>
-  (await commands.next(DEVICE, 'E1', NOW, 50)).map((candidate) => candidate.commandUuid);
+async function order(): Promise<CommandUuid[]> {
+  const all: CommandUuid[] = [];
+  for (;;) {
+    const { candidates, complete } = await commands.next(DEVICE, 'E1', NOW, all);
+    all.push(...candidates.map((candidate) => candidate.commandUuid));
+    if (complete || all.length > 500) return all;
+  }
+}
 
 describe('the order of arrival', () => {
   it('holds when the newest, or all, are gone and their places are given again', async () => {

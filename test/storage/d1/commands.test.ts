@@ -1,6 +1,6 @@
 /** The queue and its history in D1, as the port promises them; what the object's outbox writes included. */
 import { env } from 'cloudflare:workers';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { CommandPage } from '../../../src/domain/admin/command-services.ts';
 import type { QueuedCommand } from '../../../src/domain/command/ports.ts';
 import type { DeviceMessage } from '../../../src/domain/enrollment/outbox.ts';
@@ -66,8 +66,9 @@ const result = (
   };
   return { kind: 'result', udid: DEVICE, ...answer };
 };
-const next = async (limit = 10, nowMs = at(1500), enrollmentId = 'E1') =>
-  (await commands.next(DEVICE, enrollmentId, nowMs, limit)).map((one) => one.commandUuid);
+const shown = (...passedOver: string[]) => commands.next(DEVICE, 'E1', at(1500), passedOver.map(uuid));
+const next = async (...passedOver: string[]) =>
+  (await shown(...passedOver)).candidates.map((one) => one.commandUuid);
 const state = async (commandUuid: string) => (await commands.find(DEVICE, uuid(commandUuid), at(0)))?.state;
 
 describe('the queue', () => {
@@ -96,10 +97,25 @@ describe('the queue', () => {
     await insert(queued('B', { createdAtMs: at(1), expiresAtMs: at(1501) }));
     await insert(queued('C', { priority: 'urgent' }));
     expect(await next()).toEqual(['C', 'A', 'B']);
-    expect(await next(2)).toEqual(['C', 'A']);
+    expect(await next('C', 'A')).toEqual(['B']);
+    expect(await next('C', 'A', 'B')).toEqual([]);
     expect(await countPending(DEVICE)).toBe(5);
-    const shown = await commands.next(DEVICE, 'E1', at(1500), 10);
-    expect(shown.map((one) => one.urgent)).toEqual([true, false, false]);
+    const { candidates, complete } = await shown();
+    expect([candidates.map((one) => one.urgent), complete]).toEqual([[true, false, false], true]);
+  });
+
+  it('shows a few at a time, of large ones one, and says whether that is all', async () => {
+    const large = { sealed: true, bytes: new Uint8Array(1_000_000) };
+    for (const one of ['A', 'B', 'C']) await insert(queued(one, { body: large }));
+    for (let more = 0; more < 9; more++) await insert(queued(`small-${more}`));
+    const first = await shown();
+    expect([first.candidates.map((one) => one.commandUuid), first.complete]).toEqual([['A'], false]);
+    expect(first.candidates[0]?.body).toEqual(large);
+    expect(await next('A', 'B')).toEqual(['C']);
+    const rest = await shown('A', 'B', 'C');
+    expect([rest.candidates.length, rest.complete]).toEqual([8, false]);
+    const last = await shown('A', 'B', 'C', 'small-0', 'small-1');
+    expect([last.candidates.length, last.complete]).toEqual([7, true]);
   });
 
   it('finds old commands that no object was told of', async () => {
@@ -260,12 +276,14 @@ it('a poll looks at no more rows however long the history is', async () => {
     ),
   );
   await insert(queued('A'));
-  const plan = await env.DB.prepare(
-    `EXPLAIN QUERY PLAN SELECT command_uuid FROM commands WHERE udid = 'x' AND enrollment_id = 'y'
-     AND (expires_at_ms IS NULL OR expires_at_ms > 1) ORDER BY priority, place LIMIT 8`,
-  ).all<{ detail: string }>();
-  expect(plan.results.map((row) => row.detail)).toEqual([
-    'SEARCH commands USING INDEX commands_by_device (udid=?)',
-  ]);
+  const said = vi.spyOn(Object.getPrototypeOf(env.DB) as D1Database, 'prepare');
+  await next();
+  const sql = said.mock.calls.map(([one]) => one).join(';');
+  said.mockRestore();
+  const plan = await env.DB.prepare(`EXPLAIN QUERY PLAN ${sql}`)
+    .bind('x', 'y', 1, '[]', 8, 1)
+    .all<{ detail: string }>();
+  const tables = plan.results.map((row) => row.detail).filter((detail) => detail.includes('command'));
+  expect(tables).toEqual(['SEARCH commands USING INDEX commands_by_device (udid=?)']);
   expect(await next()).toEqual(['A']);
 });

@@ -242,6 +242,23 @@ describe('an answer', () => {
     });
   });
 
+  it('that adds to a full section more than a row holds is named as too large', async () => {
+    const filler = (key: string, share: number) =>
+      apps({ Identifier: key, Name: 'x'.repeat(share * SECTION_BYTES_MAX) });
+    const some = (key: string) => ({ Identifiers: [key] });
+    await tell(await asked('InstalledApplicationList', some('a'), filler('a', 0.9)));
+    await tell(await asked('InstalledApplicationList', some('b'), filler('b', 0.5)));
+    const third = await asked('InstalledApplicationList', some('c'), filler('c', 0.95));
+    await tell(third);
+    expect(await keys('installed-applications')).toEqual(['a', 'b']);
+    expect((await inventory.section(udid, 'installed-applications'))?.tooLarge?.commandUuid).toBe(
+      third.commandUuid,
+    );
+    expect(await commands.find(udid, third.commandUuid as CommandUuid, epochMs(9))).toMatchObject({
+      state: 'acknowledged',
+    });
+  });
+
   it('that adds more than a section holds is named as too large', async () => {
     const filler = (key: string) => apps({ Identifier: key, Name: 'x'.repeat(0.9 * SECTION_BYTES_MAX) });
     await tell(await asked('InstalledApplicationList', { Identifiers: ['a'] }, filler('a')));

@@ -7,6 +7,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { Udid } from '../../../src/domain/ids.ts';
 import { randomUuid } from '../../../src/pki/random.ts';
 import { readUtf8, utf8 } from '../../../src/std/bytes.ts';
+import { epochMs } from '../../../src/std/time.ts';
 import { D1PolicyProfiles } from '../../../src/storage/d1/policy-profiles.ts';
 import { database } from '../../support/device.ts';
 
@@ -143,6 +144,39 @@ describe('by command', () => {
     await order(udid, await stored(name('p'), { type: WIFI }), 'installed', 1, 1);
     expect(await store.ordered([udid], query)).toMatchObject([
       { relevant: false, isKept: true, sealed: null },
+    ]);
+  });
+});
+
+describe('in commands', () => {
+  const udid = name('DEVICE') as Udid;
+  async function ended(over: { type?: string; state?: string; at?: number; size?: number; kept?: boolean }) {
+    const { type = 'InstallProfile', state = 'acknowledged', at = 10, size = 10, kept = true } = over;
+    const commandUuid = randomUuid();
+    await database.run(
+      `INSERT INTO command_history (command_uuid, udid, number, request_type, sealed, state, created_at_ms, answered_at_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      ...[commandUuid, udid, at, type, kept ? new Uint8Array(size) : null, state, at, at + 1],
+    );
+    return commandUuid;
+  }
+
+  it('come in the order of their answers, of this enrollment, acknowledged and kept, and within the limits', async () => {
+    await ended({ at: 1 });
+    for (const other of [{ type: 'ProfileList' }, { state: 'error' }, { kept: false }]) await ended(other);
+    const removed = await ended({ type: 'RemoveProfile', at: 7 });
+    const large = await ended({ at: 6, size: 2000 });
+    const first = await ended({ at: 5 });
+    const since = new Map([[udid, epochMs(2)]]);
+    const limits = { commandsMax: 3, bytesMax: 1000 };
+    const rows = await store.commanded(since, limits);
+    expect(rows.map(({ commandUuid, installs, sealed }) => [commandUuid, installs, sealed?.length])).toEqual([
+      [first, true, undefined],
+      [large, true, undefined],
+      [removed, false, 10],
+    ]);
+    expect(await store.commanded(since, { ...limits, commandsMax: 1 })).toMatchObject([
+      { udid, commandUuid: removed, atMs: 8 },
     ]);
   });
 });

@@ -5,7 +5,12 @@ import { dateTime, PAGE_LIMIT, page, serialNumber, udid } from './values.ts';
 
 const flag = (text: 'true' | 'false') => v.optional(v.picklist(['true', 'false'], 'true or false'), text);
 
-export const profileQuery = v.strictObject({ allowUnknown: flag('false'), sign: flag('true') });
+export const restoreQuery = v.strictObject({ unpairsWatches: flag('false') });
+export const profileQuery = v.strictObject({
+  ...restoreQuery.entries,
+  allowUnknown: flag('false'),
+  sign: flag('true'),
+});
 export const removalQuery = v.strictObject({ force: flag('false') });
 export const dispatchQuery = v.strictObject({ push: flag('true') });
 
