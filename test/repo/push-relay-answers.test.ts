@@ -2,6 +2,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PushResult } from '../../scripts/push-relay/contract.ts';
+import { readCredentials } from '../../scripts/push-relay/credentials.ts';
+import { Sender } from '../../scripts/push-relay/sender.ts';
 import { ApnsAuthority, REASONS, type Reason } from '../simulator/apns/index.ts';
 import {
   authority,
@@ -11,6 +13,8 @@ import {
   type Push,
   post,
   push,
+  pushPair,
+  RecordedLog,
   requestOf,
   type Stage,
   signed,
@@ -137,6 +141,38 @@ describe('a device that APNs throttles', () => {
       retryAfterSeconds: 600,
     });
     expect(await pushOne(one)).toMatchObject({ status: 429, retryAfterSeconds: 600 });
+  });
+
+  it('starts anew with short waits once a push was taken', async () => {
+    const { apns } = stage;
+    const { context } = readCredentials({ ...pushPair, caPem: authority.certificatePem }, Date.now());
+    let clockMs = 0;
+    const sender = new Sender({
+      address: { host: '127.0.0.1', port: apns.port, context },
+      timings: { connectTimeoutMs: 10_000, pingIntervalMs: 60_000, pingTimeoutMs: 5000 },
+      connectionsMax: 1,
+      reconnect: { baseMs: 10, capMs: 100 },
+      retry: { baseMs: 5, capMs: 50 },
+      throttle: { baseMs: 1000, capMs: 3_600_000 },
+      pushTimeoutMs: 20_000,
+      triesMax: 4,
+      connectionAgeMsMin: 0,
+      log: new RecordedLog(),
+      now: () => clockMs,
+    });
+    const one = { ...makePushes(1)[0]!, topic: TOPIC, pushType: 'mdm', priority: 10, expiresAtSeconds: 0 };
+    const next = async () => {
+      clockMs += 3_600_001;
+      return (await sender.send({ ...one, id: randomUUID() }, { gone: false })).retryAfterSeconds;
+    };
+    apns.behaviors.set(one.token, { kind: 'answer', reason: 'TooManyRequests', times: 6 });
+    const waits = [await next(), await next(), await next(), await next(), await next(), await next()];
+    expect(waits[0]).toBe(1);
+    expect(waits[5]).toBeGreaterThanOrEqual(16);
+    expect(await next()).toBeNull();
+    apns.behaviors.set(one.token, { kind: 'answer', reason: 'TooManyRequests', times: 1 });
+    expect(await next()).toBe(1);
+    await sender.close(1000);
   });
 
   it('is sent to again afterwards', async () => {

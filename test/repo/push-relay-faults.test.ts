@@ -150,6 +150,18 @@ describe('an APNs that does not answer', () => {
   });
 });
 
+describe('connections that bring nothing', () => {
+  it('are not tried again before their time', async () => {
+    const patient = { reconnect: { baseMs: 100_000, capMs: 100_000 } };
+    stage = await openStage({ settings: { pushTimeoutMs: 500 }, tuning: patient });
+    await push(stage.relay.port, makePushes(1));
+    await stage.apns.stop();
+    await until(() => stage.log.count('connection-failed') > 0, 'the first try');
+    await push(stage.relay.port, makePushes(20));
+    expect(stage.log.count('connection-failed')).toBe(1);
+  });
+});
+
 describe('the limit of streams', () => {
   it('of the peer is kept to, over two connections when one is full', async () => {
     stage = await openStage({ apns: { maxConcurrentStreams: 7 } });
