@@ -12,7 +12,8 @@ import {
   type OutgoingHttpHeaders,
   sensitiveHeaders,
 } from 'node:http2';
-import type { SecureContext } from 'node:tls';
+import { isIP } from 'node:net';
+import { type SecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { codeOf } from './log.ts';
 
 export interface ApnsAddress {
@@ -69,6 +70,7 @@ const ANSWER_BYTES_MAX = 4096;
 type State = 'connecting' | 'open' | 'leaving' | 'closed';
 
 export class Connection {
+  readonly #socket: TLSSocket;
   readonly #session: ClientHttp2Session;
   readonly #timings: ConnectionTimings;
   readonly #events: ConnectionEvents;
@@ -87,7 +89,8 @@ export class Connection {
     this.#timings = timings;
     this.#events = events;
     this.#timer = setTimeout(() => this.#fail('connect-timeout'), timings.connectTimeoutMs);
-    this.#session = connect(`https://${authority(address)}`, { secureContext: address.context });
+    this.#socket = openSocket(address);
+    this.#session = connect(`https://${authority(address)}`, { createConnection: () => this.#socket });
     this.#session.on('remoteSettings', () => (this.#state === 'connecting' ? this.#open() : events.room()));
     this.#session.on('goaway', (code, lastStreamId, debug) => {
       this.#lastStreamId = lastStreamId;
@@ -161,7 +164,7 @@ export class Connection {
 
   /** No more pushes on this connection; it closes when those on it have been answered. */
   retire(reason: string): void {
-    if (this.#state === 'connecting') this.#session.destroy();
+    if (this.#state === 'connecting') this.destroy();
     else this.#leave(reason);
   }
 
@@ -177,6 +180,7 @@ export class Connection {
 
   destroy(): void {
     this.#session.destroy();
+    this.#socket.destroy();
   }
 
   #open(): void {
@@ -194,14 +198,14 @@ export class Connection {
     this.#endWhenIdle();
   }
 
-  /** Not left to `session.close()`: Observed (Node 22.23): with data still to be written it never ends the session. */
+  /** Observed (Node 22.23): after a GOAWAY a session only half-closes its socket, and waits for ever for the peer. */
   #endWhenIdle(): void {
-    if (this.#state === 'leaving' && this.#streams === 0) setImmediate(() => this.#session.destroy());
+    if (this.#state === 'leaving' && this.#streams === 0) setImmediate(() => this.destroy());
   }
 
   #fail(code: string): void {
     this.#closeCode = code;
-    this.#session.destroy();
+    this.destroy();
   }
 
   #close(): void {
@@ -210,6 +214,15 @@ export class Connection {
     this.#state = 'closed';
     this.#events.closed(this.#closeCode);
   }
+}
+
+/** The name is checked against the server's certificate, and sent as SNI when it is no address. */
+function openSocket({ host, port, context }: ApnsAddress): TLSSocket {
+  const servername = isIP(host) === 0 ? host : '';
+  const socket = tlsConnect({ host, port, servername, ALPNProtocols: ['h2'], secureContext: context });
+  // The session reports it; once that has let go of the socket, nobody would, and the process would end.
+  socket.on('error', () => undefined);
+  return socket;
 }
 
 type Head = IncomingHttpHeaders & IncomingHttpStatusHeader;
