@@ -63,7 +63,6 @@ describe('GOAWAY in the middle of 500 pushes', () => {
     expect(tally(results)).toEqual({ '200': 500 });
     expectHonest(results);
     expect(stage.apns.counts.connections).toBe(9);
-    await until(() => stage.apns.counts.openConnections === 1, 'the connections that were left to end');
   });
 
   it('to idle connections costs nothing', async () => {
