@@ -85,7 +85,7 @@ describe('an order', () => {
     const first = await claimed();
     await tell(result(first));
     expect((await call('DELETE', `${profile(identifier)}?force=true`)).body).toEqual({
-      left: { devices: 1 },
+      left: { devices: 1, ordered: 0 },
     });
     expect(await store.claim(order({ version: 2 }), first.commandUuid)).toMatchObject({
       refusal: { kind: 'gone' },
