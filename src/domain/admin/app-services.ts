@@ -12,7 +12,8 @@ import type { ConfigurationsBySide } from '../app/configurations.ts';
 import type { Action, DeploymentState } from '../app/machine.ts';
 import type { Deployment } from '../app/ports.ts';
 import type { MalformedIdentifier, Udid } from '../ids.ts';
-import type { Precondition, PreconditionFailed, UnknownGroup } from './declaration-services.ts';
+import type { UnknownGroup } from './declaration-services.ts';
+import type { Precondition, PreconditionFailed } from './precondition.ts';
 import type { Admin, DeviceState, MalformedCursor, Page, PageQuery, UnknownDevice } from './services.ts';
 
 export type UnknownApp = { readonly kind: 'unknown-app'; readonly app: string };

@@ -13,6 +13,7 @@ import type { Declaration } from '../declaration/ports.ts';
 import type { DeviceProperties } from '../declaration/properties.ts';
 import type { Reference } from '../declaration/references.ts';
 import type { MalformedIdentifier, Platform, Udid } from '../ids.ts';
+import type { Precondition, PreconditionFailed } from './precondition.ts';
 import type { MalformedCursor, Page, PageQuery, StatusReason, UnknownDevice } from './services.ts';
 import type { UploadResource } from './upload-services.ts';
 
@@ -29,14 +30,7 @@ export interface DeclarationFilter {
   readonly type: string | null;
 }
 
-/** What the caller believes of the stored declaration: not there, there, or there with one of these tokens. */
-export type Precondition =
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'present' }
-  | { readonly kind: 'tokens'; readonly tokens: readonly string[] };
-
 export type UnknownDeclaration = { readonly kind: 'unknown-declaration'; readonly identifier: string };
-export type PreconditionFailed = { readonly kind: 'precondition-failed' };
 
 export type PutRefusal =
   | DraftRefusal

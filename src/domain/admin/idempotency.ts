@@ -6,6 +6,7 @@
 import { sha256Hex } from '../../pki/digest.ts';
 import { utf8 } from '../../std/bytes.ts';
 import { Fault } from '../../std/outcome.ts';
+import { uuidOfDigest } from '../../std/uuid.ts';
 import { type CommandUuid, parseCommandUuid, type Udid } from '../ids.ts';
 import type { Admin } from './services.ts';
 
@@ -25,16 +26,7 @@ export function commandUuidOf(order: CommandUuid, device: Udid): Promise<Command
 }
 
 async function derived(names: readonly string[]): Promise<CommandUuid> {
-  const hex = (await sha256Hex(utf8(JSON.stringify(names)))).toUpperCase();
-  const variant = '89AB'[Number.parseInt(hex.slice(16, 17), 16) & 3];
-  const uuid = [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    `8${hex.slice(13, 16)}`,
-    `${variant}${hex.slice(17, 20)}`,
-    hex.slice(20, 32),
-  ].join('-');
-  const parsed = parseCommandUuid(uuid);
+  const parsed = parseCommandUuid(uuidOfDigest(await sha256Hex(utf8(JSON.stringify(names)))));
   if (!parsed.ok) throw new Fault('derived-uuid', 'a derived UUID has the form of a CommandUUID');
   return parsed.value;
 }

@@ -10,7 +10,8 @@ import type { AssetInput, AssetRefusal } from '../declaration/asset-content.ts';
 import type { ProfileDetails, ProfileRefusal } from '../declaration/profile-content.ts';
 import type { Fitnesses } from '../profile/judge.ts';
 import type { ProfileWarning } from '../profile/warnings.ts';
-import type { Changed, Precondition, PutRefusal, RemoveRefusal } from './declaration-services.ts';
+import type { Changed, PutRefusal, RemoveRefusal } from './declaration-services.ts';
+import type { Precondition } from './precondition.ts';
 import type { MalformedCursor, Page, PageQuery } from './services.ts';
 
 interface UploadRecord {

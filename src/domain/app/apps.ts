@@ -3,7 +3,7 @@ import { utf8 } from '../../std/bytes.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
 import type { AppLibrary, PutAppRefusal, RemoveAppRefusal, UnknownApp } from '../admin/app-services.ts';
-import type { Precondition } from '../admin/declaration-services.ts';
+import { isFulfilled, type Precondition } from '../admin/precondition.ts';
 import type { PageQuery } from '../admin/services.ts';
 import { type App, type AppInput, parseBundleId, sidesOf } from './app.ts';
 import { installProblems } from './commands.ts';
@@ -52,7 +52,7 @@ export class Apps implements AppLibrary {
     const parted = partConfigurations(input);
     if (current !== null && (await this.#isStored(current, parted)))
       return ok({ app: current, created: false });
-    if (!holds(precondition, current)) return refuse({ kind: 'precondition-failed' });
+    if (!isFulfilled(precondition, current?.version ?? null)) return refuse({ kind: 'precondition-failed' });
     const sealed = await this.#configurations.seal(id, parted.configurations);
     const app: App = {
       ...parted.input,
@@ -84,7 +84,7 @@ export class Apps implements AppLibrary {
   ): Promise<Outcome<{ removed: true }, RemoveAppRefusal>> {
     const current = await this.#store.find(id);
     if (current === null) return refuse({ kind: 'unknown-app', app: id });
-    if (precondition !== null && !holds(precondition, current))
+    if (precondition !== null && !isFulfilled(precondition, current?.version ?? null))
       return refuse({ kind: 'precondition-failed' });
     switch (await this.#store.remove(id, current.version, nowMs)) {
       case 'removed':
@@ -121,15 +121,4 @@ async function hindranceOf(input: AppInput): Promise<PutAppRefusal | null> {
 function wordsOf({ name, kind, source, install, phone }: AppInput): string {
   const side = phone === null ? null : [phone.bundleId, phone.source, phone.install];
   return JSON.stringify([name, kind, source, install, side]);
-}
-
-function holds(precondition: Precondition, current: App | null): boolean {
-  switch (precondition.kind) {
-    case 'absent':
-      return current === null;
-    case 'present':
-      return current !== null;
-    default:
-      return current !== null && precondition.tokens.includes(current.version);
-  }
 }

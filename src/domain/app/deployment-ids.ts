@@ -5,18 +5,11 @@
 import { sha256Hex } from '../../pki/digest.ts';
 import { utf8 } from '../../std/bytes.ts';
 import { Fault } from '../../std/outcome.ts';
+import { uuidOfDigest } from '../../std/uuid.ts';
 import { type CommandUuid, parseCommandUuid } from '../ids.ts';
 
 export async function derivedUuid(...names: readonly string[]): Promise<string> {
-  const hex = (await sha256Hex(utf8(JSON.stringify(names)))).toUpperCase();
-  const variant = '89AB'[Number.parseInt(hex.slice(16, 17), 16) & 3];
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    `8${hex.slice(13, 16)}`,
-    `${variant}${hex.slice(17, 20)}`,
-    hex.slice(20, 32),
-  ].join('-');
+  return uuidOfDigest(await sha256Hex(utf8(JSON.stringify(names))));
 }
 
 /** `number` counts the deployment's commands. */

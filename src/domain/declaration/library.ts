@@ -11,12 +11,12 @@ import type {
   DeclarationFilter,
   DeclarationLibrary,
   DeclarationRecord,
-  Precondition,
   PutDeclaration,
   PutRefusal,
   RemoveRefusal,
   TouchRefusal,
 } from '../admin/declaration-services.ts';
+import { isFulfilled, type Precondition } from '../admin/precondition.ts';
 import type { PageQuery } from '../admin/services.ts';
 import { mistyped } from './asset-types.ts';
 import { type DeclarationDraft, type DeclarationInput, parseDraft, parseOwnIdentifier } from './draft.ts';
@@ -94,7 +94,8 @@ export class Declarations implements DeclarationLibrary {
     const serverToken = await serverTokenOf(draft, salt, this.#options.sha256Hex);
     if (current?.serverToken === serverToken) return ok({ changed: current, created: false, waiting: 0 });
     if (current !== null && upload === null && current.uploaded) return madeByUpload(current.kind);
-    if (!holds(precondition, current)) return refuse({ kind: 'precondition-failed' });
+    if (!isFulfilled(precondition, current?.serverToken ?? null))
+      return refuse({ kind: 'precondition-failed' });
     const hindrance = await this.#hindrance(draft, upload, current);
     if (hindrance !== null) return refuse(hindrance);
     const { kind, identifier, type, payload, templated } = draft;
@@ -143,7 +144,7 @@ export class Declarations implements DeclarationLibrary {
     const { store } = this.#options;
     const current = await store.find(identifier.value);
     if (current === null) return refuse({ kind: 'unknown-declaration', identifier: identifier.value });
-    if (precondition !== null && !holds(precondition, current))
+    if (precondition !== null && !isFulfilled(precondition, current?.serverToken ?? null))
       return refuse({ kind: 'precondition-failed' });
     if (await store.remove(identifier.value, current.serverToken, force)) return ok({ removed: true });
     const holders = await store.holders(identifier.value);
@@ -211,15 +212,4 @@ function fixedBy(
 
 function targetsOf(draft: DeclarationDraft): readonly string[] {
   return [...new Set(draft.references.map((one) => one.identifier))];
-}
-
-function holds(precondition: Precondition, current: StoredDeclaration | null): boolean {
-  switch (precondition.kind) {
-    case 'absent':
-      return current === null;
-    case 'present':
-      return current !== null;
-    default:
-      return current !== null && precondition.tokens.includes(current.serverToken);
-  }
 }

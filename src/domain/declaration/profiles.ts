@@ -11,7 +11,8 @@ import type { PlistDict } from '../../protocol/plist/value.ts';
 import type { Bytes } from '../../std/bytes.ts';
 import { Fault, type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
-import type { Precondition, RemoveRefusal } from '../admin/declaration-services.ts';
+import type { RemoveRefusal } from '../admin/declaration-services.ts';
+import type { Precondition } from '../admin/precondition.ts';
 import type { PageQuery } from '../admin/services.ts';
 import type {
   LeftProfiles,

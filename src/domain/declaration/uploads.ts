@@ -11,7 +11,8 @@ import type { JsonObject } from '../../protocol/plist/json.ts';
 import { type Bytes, equalBytes } from '../../std/bytes.ts';
 import { Fault, type Outcome, ok, refuse, Unavailable } from '../../std/outcome.ts';
 import type { EpochMs } from '../../std/time.ts';
-import type { Precondition, PutRefusal, RemoveRefusal } from '../admin/declaration-services.ts';
+import type { PutRefusal, RemoveRefusal } from '../admin/declaration-services.ts';
+import type { Precondition } from '../admin/precondition.ts';
 import type { PageQuery } from '../admin/services.ts';
 import type {
   AssetLibrary,

@@ -6,6 +6,7 @@
 
 import type { Bytes } from '../../std/bytes.ts';
 import { utf8 } from '../../std/bytes.ts';
+import { uuidOfDigest } from '../../std/uuid.ts';
 
 export type Sha256Hex = (bytes: Bytes) => Promise<string>;
 
@@ -22,14 +23,5 @@ export function profileUuid(sha256Hex: Sha256Hex, identifier: string, fingerprin
 
 /** No part holds a line feed. */
 async function uuidOf(sha256Hex: Sha256Hex, parts: readonly string[]): Promise<string> {
-  const digest = await sha256Hex(utf8(['escapement/profile', ...parts].join('\n')));
-  const variant = ((Number.parseInt(digest.charAt(16), 16) & 0x3) | 0x8).toString(16);
-  const groups = [
-    digest.slice(0, 8),
-    digest.slice(8, 12),
-    `8${digest.slice(13, 16)}`,
-    `${variant}${digest.slice(17, 20)}`,
-    digest.slice(20, 32),
-  ];
-  return groups.join('-').toUpperCase();
+  return uuidOfDigest(await sha256Hex(utf8(['escapement/profile', ...parts].join('\n'))));
 }

@@ -3,7 +3,7 @@
  * tag matches nothing. A write takes If-None-Match only as `*`: it has no use for tags. A read compares them weakly.
  */
 import type { Context } from 'hono';
-import type { Precondition } from '../../domain/admin/declaration-services.ts';
+import type { Precondition } from '../../domain/admin/precondition.ts';
 import { type Outcome, ok, refuse } from '../../std/outcome.ts';
 import type { AdminContext } from './env.ts';
 import type { RequestRefusal } from './refusals.ts';
